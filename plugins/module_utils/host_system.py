@@ -1,0 +1,284 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, the lvs.cluster authors
+"""Read and change what L(host_objects) describes, with iproute2, systemctl, modprobe and /proc/sys."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from typing import Callable, Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
+
+from ansible_collections.lvs.cluster.plugins.module_utils.host_objects import Key, Object, restored
+
+Run = Callable[[List[str]], Tuple[int, str, str]]
+
+
+class HostRefused(RuntimeError):
+    """The host refused a change."""
+
+
+class File(NamedTuple):
+    """What a file shall hold."""
+
+    content: str
+    mode: int = 0o644
+
+
+def sysctl_path(key: str) -> str:
+    """The file of a sysctl. As in sysctl(8), a slash stands for a dot inside an interface's name."""
+    return "/proc/sys/" + key.translate(str.maketrans("./", "/."))
+
+
+def read_text(path: str) -> Optional[str]:
+    try:
+        with open(path, encoding="utf-8") as stream:
+            return stream.read()
+    except FileNotFoundError:
+        return None
+
+
+def write_atomically(path: str, content: str, mode: int) -> None:
+    """Replace a file so that a crash leaves the old one or the new one, never half of one."""
+    directory = os.path.dirname(path)
+    os.makedirs(directory, mode=0o755, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=directory, prefix=".lvs-")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            stream.write(content)
+            os.fchmod(stream.fileno(), mode)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+class HostSystem:
+    """The host. `run` executes a command and returns (status, stdout, stderr).
+
+    A dry one notes the commands and changes nothing: check mode walks the same way as a run.
+    """
+
+    def __init__(self, run: Run, files: Dict[str, File], dry: bool = False) -> None:
+        self._run = run
+        self._files = files
+        self._dry = dry
+        self.commands: List[str] = []
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    def read(self, objects: Iterable[Object]) -> Dict[Key, Optional[str]]:
+        """For each object its text as it is on the host now, None where there is nothing."""
+        objects = list(objects)
+        kinds = {obj.kind for obj in objects}
+        links = self._read_links() if kinds & {"link", "up", "address"} else {}
+        units = self._read_units([obj.text for obj in objects if obj.kind in ("unit", "mask")])
+        rules = self._read_rules({obj.text.split()[0] for obj in objects if obj.kind == "rule"})
+        routes = self._read_routes({_table(obj.text) for obj in objects if obj.kind == "route"})
+        readers = {
+            "file": self._read_file,
+            "module": lambda obj: obj.text if os.path.isdir("/sys/module/%s" % obj.text.replace("-", "_")) else None,
+            "link": lambda obj: obj.text if obj.text.split()[0] in links else None,
+            "up": lambda obj: obj.text if "UP" in links.get(obj.text, {}).get("flags", ()) else None,
+            "sysctl": _read_sysctl,
+            "address": lambda obj: _read_address(obj, links),
+            "route": lambda obj: routes.get(obj.key),
+            "rule": lambda obj: obj.text if _rule_words(obj.text) in rules else None,
+            "mask": lambda obj: obj.text if units[obj.text]["UnitFileState"] == "masked" else None,
+            "unit": lambda obj: obj.text if _running(units[obj.text]) else None,
+        }
+        return {obj.key: readers[obj.kind](obj) for obj in objects}
+
+    def _json(self, *words: str) -> List[Dict]:
+        status, out, err = self._run(["ip", "-j", *words])
+        if status != 0 and "FIB table does not exist" not in err:
+            raise HostRefused("ip -j %s: %s" % (" ".join(words), err.strip()))
+        return [row for row in json.loads(out or "[]") if row]
+
+    def _read_links(self) -> Dict[str, Dict]:
+        return {row["ifname"]: row for row in self._json("address", "show") if "ifname" in row}
+
+    def _read_rules(self, families: Set[str]) -> Set[Tuple[Tuple[str, str], ...]]:
+        rules = set()
+        for family in families:
+            for row in self._json("-N", family, "rule", "show"):
+                words = [("family", family), ("priority", str(row["priority"])), ("lookup", str(row.get("table")))]
+                source = row.get("src", "all")
+                if source != "all":
+                    words.append(("from", "%s/%s" % (source, row["srclen"]) if "srclen" in row else source))
+                words += [(name, str(row[name])) for name in ("ipproto", "sport", "fwmark") if name in row]
+                rules.add(tuple(sorted(_numbered(words))))
+        return rules
+
+    def _read_routes(self, tables: Set[Tuple[str, str]]) -> Dict[Key, str]:
+        routes = {}
+        for family, table in tables:
+            for row in self._json("-N", family, "route", "show", "table", table):
+                words = [family, row["dst"]]
+                for name, word in (("gateway", "via"), ("dev", "dev"), ("metric", "metric")):
+                    # The kernel gives an IPv6 route the metric 1024 when none is named.
+                    if name in row and not (name == "metric" and family == "-6" and row[name] == 1024):
+                        words += [word, str(row[name])]
+                if table != "main":
+                    words += ["table", table]
+                route = Object("route", " ".join(words))
+                routes[route.key] = route.text
+        return routes
+
+    def _read_units(self, names: List[str]) -> Dict[str, Dict[str, str]]:
+        if not names:
+            return {}
+        status, out, err = self._run(["systemctl", "show", "-p", "UnitFileState,ActiveState,LoadState", *names])
+        if status != 0:
+            raise HostRefused("systemctl show: %s: lvs.cluster needs systemd on this host" % err.strip())
+        blocks = [dict(line.split("=", 1) for line in block.splitlines()) for block in out.strip().split("\n\n")]
+        return dict(zip(names, blocks))
+
+    def _read_file(self, obj: Object) -> Optional[str]:
+        content = read_text(obj.text)
+        wanted = self._files.get(obj.text)
+        if content is None:
+            return None
+        if wanted and (content != wanted.content or os.stat(obj.text).st_mode & 0o7777 != wanted.mode):
+            return obj.text + " differs"
+        return obj.text
+
+    # -- changing --------------------------------------------------------------------------------------------------
+
+    def add(self, obj: Object) -> None:
+        """Put an object in place, or give it its value."""
+        getattr(self, "_add_" + obj.kind)(obj.text)
+
+    def remove(self, obj: Object) -> None:
+        """Take an object away, or give back the value that was there before us."""
+        back = restored(obj)
+        if back is not None:
+            self.add(obj._replace(text=back))
+        else:
+            getattr(self, "_remove_" + obj.kind)(obj.text)
+
+    def _do(self, *words: str) -> None:
+        self.commands.append(" ".join(words))
+        if self._dry:
+            return
+        status, out, err = self._run(list(words))
+        if status != 0:
+            raise HostRefused("%s: %s" % (" ".join(words), (err or out).strip() or "exit status %d" % status))
+
+    def _add_file(self, path: str) -> None:
+        self.commands.append("write %s" % path)
+        if not self._dry:
+            write_atomically(path, self._files[path].content, self._files[path].mode)
+        self._reload_units(path)
+
+    def _remove_file(self, path: str) -> None:
+        self.commands.append("rm %s" % path)
+        if not self._dry:
+            os.unlink(path)
+        self._reload_units(path)
+
+    def _reload_units(self, path: str) -> None:
+        if path.startswith("/etc/systemd/system/"):
+            self._do("systemctl", "daemon-reload")
+
+    def _add_module(self, name: str) -> None:
+        self._do("modprobe", name)
+
+    def _add_link(self, text: str) -> None:
+        self._do("ip", "link", "add", *text.split())
+
+    def _remove_link(self, text: str) -> None:
+        self._do("ip", "link", "del", text.split()[0])
+
+    def _add_up(self, name: str) -> None:
+        self._do("ip", "link", "set", name, "up")
+
+    def _remove_up(self, name: str) -> None:
+        self._do("ip", "link", "set", name, "down")
+
+    def _add_sysctl(self, text: str) -> None:
+        key, value = text.split(" = ", 1)
+        self.commands.append("sysctl -w '%s=%s'" % (key, value))
+        if self._dry:
+            return
+        try:
+            with open(sysctl_path(key), "w", encoding="utf-8") as stream:
+                stream.write(value + "\n")
+        except OSError as error:
+            raise HostRefused("sysctl %s = %s: %s" % (key, value, error.strerror)) from error
+
+    _remove_sysctl = _add_sysctl  # a sysctl without a value before us keeps ours; restored() brings back the others
+
+    def _add_address(self, text: str) -> None:
+        self._do("ip", "address", "replace", *text.split())
+
+    def _remove_address(self, text: str) -> None:
+        self._do("ip", "address", "del", *text.split()[:3])
+
+    def _add_route(self, text: str) -> None:
+        family, *words = text.split()
+        self._do("ip", family, "route", "replace", *words)
+
+    def _remove_route(self, text: str) -> None:
+        family, *words = text.split()
+        self._do("ip", family, "route", "del", *words)
+
+    def _add_rule(self, text: str) -> None:
+        family, *words = text.split()
+        self._do("ip", family, "rule", "add", *words)
+
+    def _remove_rule(self, text: str) -> None:
+        family, *words = text.split()
+        self._do("ip", family, "rule", "del", *words)
+
+    def _add_mask(self, unit: str) -> None:
+        self._do("systemctl", "mask", unit)
+
+    def _remove_mask(self, unit: str) -> None:
+        self._do("systemctl", "unmask", unit)
+
+    def _add_unit(self, unit: str) -> None:
+        self._do("systemctl", "enable", "--now", unit)
+
+    def _remove_unit(self, unit: str) -> None:
+        self._do("systemctl", "disable", "--now", unit)
+
+
+def _running(unit: Dict[str, str]) -> bool:
+    return unit["UnitFileState"] == "enabled" and unit["ActiveState"] == "active"
+
+
+def _table(text: str) -> Tuple[str, str]:
+    words = text.split()
+    return words[0], words[words.index("table") + 1] if "table" in words else "main"
+
+
+def _rule_words(text: str) -> Tuple[Tuple[str, str], ...]:
+    """A rule's text as a sorted tuple of its (word, value) pairs, the shape _read_rules gives the kernel's rules."""
+    family, *words = text.split()
+    return tuple(sorted(_numbered([("family", family), *zip(words[::2], words[1::2])])))
+
+
+def _numbered(words: Iterable[Tuple[str, str]]) -> List[Tuple[str, str]]:
+    """The same words with a protocol by its number: the kernel's list gives numbers under -N."""
+    numbers = {"tcp": "6", "udp": "17", "sctp": "132"}
+    return [(name, numbers.get(value, value) if name == "ipproto" else value) for name, value in words]
+
+
+def _read_sysctl(obj: Object) -> Optional[str]:
+    key = obj.text.split(" = ", 1)[0]
+    value = read_text(sysctl_path(key))
+    return None if value is None else "%s = %s" % (key, " ".join(value.split()))
+
+
+def _read_address(obj: Object, links: Dict[str, Dict]) -> Optional[str]:
+    """The object's own text when the address is there as it should be; what differs is said behind it."""
+    address, _dev, device, *options = obj.text.split()
+    for row in links.get(device, {}).get("addr_info", ()):
+        if "%s/%s" % (row.get("local"), row.get("prefixlen")) == address:
+            if "preferred_lft" in options and row.get("preferred_life_time") != 0:
+                return "%s dev %s preferred" % (address, device)
+            return obj.text
+    return None

@@ -1,0 +1,451 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, the lvs.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""One call for everything but the kernel's table that a host of an LVS cluster owns."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: host
+short_description: Kernel modules, sysctls, addresses, routes, files and units of an LVS host
+version_added: "0.1.0"
+author: The lvs.cluster authors (@lvs-cluster)
+description:
+  - Puts in place what a director or a real server needs beside the kernel's IPVS table, in one call, in the order that
+    protects traffic, and remembers it in a record on the host.
+  - What is in the record and no longer in O(config) is taken away, or given the value it had before the first run. What
+    is in neither is somebody else's and is never touched.
+  - The record is widened before the host is changed and narrowed after success, so that a run which was killed anywhere
+    is mended by the next one.
+  - The roles C(lvs.cluster.director) and C(lvs.cluster.realserver) call it; a playbook of your own may too, with a
+    record of its own.
+options:
+  record:
+    description:
+      - The file that remembers what this module put on the host, for example C(/etc/lvs/director.record).
+      - It is plain text, one object a line in the words of C(ip) and C(sysctl); C(lvs-cluster.service) loads every
+        C(*.record) file of the folder at boot.
+      - Other C(*.record) files in the same folder are read too. An object that another record names stays on the host
+        until the last record forgets it.
+    type: path
+    required: true
+  state:
+    description:
+      - V(present) makes the host agree with O(config).
+      - V(absent) takes away all that the record names, and the record. O(config) is not used then.
+    type: str
+    choices: [present, absent]
+    default: present
+  removals:
+    description:
+      - V(now) takes away at once what the record names and O(config) does not.
+      - V(later) leaves it in place and in the record, and lists it as RV(stale), so that a real server can stop to
+        accept a VIP after the directors have stopped to send to it.
+    type: str
+    choices: [now, later]
+    default: now
+  config:
+    description: What the host shall have.
+    type: dict
+    suboptions:
+      modules:
+        description:
+          - Kernel modules that must be loaded. They stay loaded when the record forgets them.
+        type: list
+        elements: str
+        default: []
+      links:
+        description:
+          - Network devices. One with a C(type) is created, as in C(ip link add NAME type TYPE); one without must exist.
+          - Each is set up.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          name:
+            description: The device's name.
+            type: str
+            required: true
+          type:
+            description: The device's type, for example V(dummy).
+            type: str
+      sysctls:
+        description:
+          - Sysctls by name. As in sysctl(8), a slash stands for a dot inside an interface's name.
+          - The value before the first run is remembered and given back at removal, unless somebody has changed it since.
+          - A name below C(net.ipv4.vs) which this kernel does not have is skipped with a warning; any other is an error.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          name:
+            description: The sysctl's name.
+            type: str
+            required: true
+          value:
+            description: Its value.
+            type: str
+            required: true
+          unless:
+            description: Leave the sysctl alone while it has this value.
+            type: str
+      addresses:
+        description: Addresses on the host's devices.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          address:
+            description: The address with its prefix length, for example V(192.0.2.10/32).
+            type: str
+            required: true
+          interface:
+            description: The device that carries it.
+            type: str
+            required: true
+          hidden:
+            description:
+              - For IPv6, no duplicate address detection, and never chosen as the source of a connection of the
+                host's own (preferred lifetime 0, RFC 4862).
+            type: bool
+            default: false
+      routes:
+        description:
+          - Routes, each C(ip route replace)d. The route that stood in its place before the first run is remembered
+            and given back at removal.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          family:
+            description: The address family.
+            type: str
+            choices: [ipv4, ipv6]
+            default: ipv4
+          to:
+            description: The destination.
+            type: str
+            default: default
+          via:
+            description: The gateway.
+            type: str
+            required: true
+          interface:
+            description: The device. By default the kernel finds the one on which the gateway is.
+            type: str
+          table:
+            description: The routing table's number. By default the main table.
+            type: int
+      rules:
+        description: Policy routing rules.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          family:
+            description: The address family.
+            type: str
+            choices: [ipv4, ipv6]
+            default: ipv4
+          source:
+            description: The packets' source address.
+            type: str
+            required: true
+          protocol:
+            description: The packets' protocol.
+            type: str
+            choices: [tcp, udp, sctp]
+          source_port:
+            description: The packets' source port.
+            type: int
+          table:
+            description: The routing table to look up.
+            type: int
+            required: true
+          priority:
+            description: The rule's priority.
+            type: int
+            required: true
+      files:
+        description: Small text files, written atomically. One below C(/etc/systemd/system) is followed by a daemon-reload.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          path:
+            description: The file's path.
+            type: path
+            required: true
+          content:
+            description: Its whole content.
+            type: str
+            required: true
+          mode:
+            description: Its mode, in octal.
+            type: str
+            default: "0644"
+      masked_units:
+        description: Units of the distribution that must not run beside ours. They are masked, not stopped.
+        type: list
+        elements: str
+        default: []
+      units:
+        description: Units that must be enabled and started.
+        type: list
+        elements: str
+        default: []
+extends_documentation_fragment:
+  - lvs.cluster.attributes
+"""
+
+EXAMPLES = r"""
+- name: A VIP that does not answer ARP, on a real server
+  lvs.cluster.host:
+    record: /etc/lvs/mine.record
+    config:
+      sysctls:
+        - {name: net.ipv4.conf.all.arp_ignore, value: "1"}
+        - {name: net.ipv4.conf.all.arp_announce, value: "2"}
+      addresses:
+        - {address: 192.0.2.10/32, interface: lo}
+
+- name: All of it away again
+  lvs.cluster.host:
+    record: /etc/lvs/mine.record
+    state: absent
+"""
+
+RETURN = r"""
+commands:
+  description: What was done (or, in check mode, would be), in the words of ip(8), sysctl(8) and systemctl(1).
+  returned: always
+  type: list
+  elements: str
+  sample: ["ip address replace 192.0.2.10/32 dev lo"]
+stale:
+  description: Objects which the record names and O(config) does not, left in place because of O(removals=later).
+  returned: always
+  type: list
+  elements: str
+  sample: ["address 192.0.2.11/32 dev lo"]
+"""
+
+import os  # noqa: E402
+from typing import Any, Dict, List  # noqa: E402
+
+from ansible.module_utils.basic import AnsibleModule  # noqa: E402
+from ansible_collections.lvs.cluster.plugins.module_utils import host_objects as ho  # noqa: E402
+from ansible_collections.lvs.cluster.plugins.module_utils.host_system import (  # noqa: E402
+    File,
+    HostRefused,
+    HostSystem,
+    read_text,
+    sysctl_path,
+    write_atomically,
+)
+
+# Objects that bring others into being: a module its sysctls, a link its addresses. They go first, and what is there
+# is read again after them, so that the record holds the values from before us.
+GROUNDWORK = ("file", "mask", "module", "link")
+
+FAMILY = {"ipv4": "-4", "ipv6": "-6"}
+
+
+def objects(config: Dict[str, Any]) -> List[ho.Object]:
+    """The objects that a config describes."""
+    found = [ho.Object("file", row["path"]) for row in config["files"]]
+    found += [ho.Object("mask", name) for name in config["masked_units"]]
+    found += [ho.Object("module", name) for name in config["modules"]]
+    found += [ho.Object("link", "%(name)s type %(type)s" % row) for row in config["links"] if row["type"]]
+    found += [ho.Object("up", row["name"]) for row in config["links"]]
+    found += [ho.Object("sysctl", "%s = %s" % (row["name"], row["value"])) for row in config["sysctls"]]
+    found += [ho.Object("address", _address(row)) for row in config["addresses"]]
+    found += [ho.Object("route", _route(row)) for row in config["routes"]]
+    found += [ho.Object("rule", _rule(row)) for row in config["rules"]]
+    found += [ho.Object("unit", name) for name in config["units"]]
+    return found
+
+
+def _address(row: Dict[str, Any]) -> str:
+    text = "%(address)s dev %(interface)s" % row
+    if row["hidden"] and ":" in row["address"]:
+        text += " nodad preferred_lft 0"
+    return text
+
+
+def _route(row: Dict[str, Any]) -> str:
+    text = "%s %s via %s" % (FAMILY[row["family"]], row["to"], row["via"])
+    if row["interface"]:
+        text += " dev %s" % row["interface"]
+    if row["table"]:
+        text += " table %d" % row["table"]
+    return text
+
+
+def _rule(row: Dict[str, Any]) -> str:
+    text = "%s from %s" % (FAMILY[row["family"]], row["source"])
+    if row["protocol"]:
+        text += " ipproto %s" % row["protocol"]
+    if row["source_port"]:
+        text += " sport %d" % row["source_port"]
+    return text + " lookup %d priority %d" % (row["table"], row["priority"])
+
+
+def files(config: Dict[str, Any]) -> Dict[str, File]:
+    return {row["path"]: File(row["content"], int(row["mode"], 8)) for row in config["files"]}
+
+
+def other_records(record: str) -> List[ho.Object]:
+    """The objects of the other records in the record's folder."""
+    folder = os.path.dirname(record)
+    names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+    paths = [os.path.join(folder, name) for name in names if name.endswith(".record")]
+    return [obj for path in paths if path != record for obj in ho.parse_record(read_text(path) or "")]
+
+
+class Run:
+    """One run of the module: the host, the record, and what was done so far."""
+
+    def __init__(self, module: AnsibleModule) -> None:
+        self.module = module
+        self.path = module.params["record"]
+        self.config = module.params["config"] if module.params["state"] == "present" else None
+        self.desired = self._wanted(objects(self.config)) if self.config else []
+        self.recorded = ho.parse_record(read_text(self.path) or "")
+        self.others = other_records(self.path)
+        self.files = files(self.config) if self.config else {}
+        self.system = HostSystem(self._run_command, self.files, dry=module.check_mode)
+
+    def _run_command(self, words: List[str]) -> Any:
+        return self.module.run_command(words, environ_update={"LC_ALL": "C"})
+
+    def _wanted(self, found: List[ho.Object]) -> List[ho.Object]:
+        """The objects without the sysctls that shall or must be left alone."""
+        unless = {row["name"]: row["unless"] for row in self.config["sysctls"] if row["unless"] is not None}
+        wanted = []
+        for obj in found:
+            if obj.kind == "sysctl":
+                name = obj.key[1]
+                value = read_text(sysctl_path(name))
+                if name in unless and value is not None and value.strip() == unless[name]:
+                    continue
+                if value is None and name.startswith("net.ipv4.vs.") and os.path.isdir("/proc/sys/net/ipv4/vs"):
+                    self.module.warn("%s: this kernel does not have it: skipped" % name)
+                    continue
+            wanted.append(obj)
+        return wanted
+
+    def read(self) -> Dict[ho.Key, Any]:
+        return self.system.read({obj.key: obj for obj in self.recorded + self.desired}.values())
+
+    def plan(self, current: Dict[ho.Key, Any], remove: bool) -> ho.Plan:
+        return ho.plan(self.desired, self.recorded, current, self.others, remove)
+
+    def apply(self, plan: ho.Plan) -> None:
+        """Do what the plan says; the record holds every object before it is touched and until it is gone."""
+        if plan.widened != self.recorded:
+            self.write(plan.widened)
+        for obj in plan.add:
+            self.system.add(obj)
+        for obj in plan.remove:
+            self.system.remove(obj)
+        if plan.narrowed != self.recorded:
+            self.write(plan.narrowed)
+
+    def write(self, recorded: List[ho.Object]) -> None:
+        if self.module.check_mode:
+            return
+        self.recorded = recorded
+        if recorded:
+            write_atomically(self.path, ho.print_record(recorded), 0o644)
+        elif os.path.exists(self.path):
+            os.unlink(self.path)
+            folder = os.path.dirname(self.path)
+            if not os.listdir(folder):
+                os.rmdir(folder)
+
+
+def diffs(run: Run, plan: ho.Plan, before: Dict[ho.Key, Any]) -> List[Dict[str, str]]:
+    """One diff of all objects, and one of each file that changes."""
+    shown = ho.ordered({obj.key: obj for obj in run.recorded + run.desired}.values())
+    found = [
+        {
+            "before_header": "%s (objects)" % run.path,
+            "after_header": "%s (objects)" % run.path,
+            "before": ho.diff_lines(shown, before),
+            "after": ho.diff_lines(shown, ho.after(plan, before)),
+        }
+    ]
+    for obj in plan.add:
+        if obj.kind == "file":
+            text = read_text(obj.text) or ""
+            found.append({"before_header": obj.text, "after_header": obj.text, "before": text,
+                          "after": run.files[obj.text].content})  # fmt: skip
+    return found
+
+
+def execute(module: AnsibleModule) -> Dict[str, Any]:
+    """Plan, and unless in check mode, apply; the module's result."""
+    run = Run(module)
+    remove = module.params["state"] == "absent" or module.params["removals"] == "now"
+    before = run.read()
+    plan = run.plan(before, remove)
+    changed = bool(plan.add or plan.remove)
+    result: Dict[str, Any] = {
+        "changed": changed,
+        "stale": ["%s %s" % (obj.kind, obj.text) for obj in plan.stale],
+        "diff": diffs(run, plan, before) if changed else [],
+    }
+    if not module.check_mode and any(obj.kind in ("module", "link") for obj in plan.add):
+        ground = [obj for obj in run.desired if obj.kind in GROUNDWORK]
+        run.apply(ho.plan(ground, run.recorded, before, run.others, remove=False))
+        plan = run.plan(run.read(), remove)
+    run.apply(plan)
+    result["commands"] = run.system.commands
+    return result
+
+
+def argument_spec() -> Dict[str, Any]:
+    def rows(**options: Any) -> Dict[str, Any]:
+        return {"type": "list", "elements": "dict", "default": [], "options": options}
+
+    def words() -> Dict[str, Any]:
+        return {"type": "list", "elements": "str", "default": []}
+
+    text = {"type": "str"}
+    name = {"type": "str", "required": True}
+    family = {"type": "str", "choices": ["ipv4", "ipv6"], "default": "ipv4"}
+    config = {
+        "modules": words(),
+        "links": rows(name=name, type=text),
+        "sysctls": rows(name=name, value=name, unless=text),
+        "addresses": rows(address=name, interface=name, hidden={"type": "bool", "default": False}),
+        "routes": rows(family=family, to={"type": "str", "default": "default"}, via=name, interface=text,
+                       table={"type": "int"}),
+        "rules": rows(family=family, source=name, protocol={"type": "str", "choices": ["tcp", "udp", "sctp"]},
+                      source_port={"type": "int"}, table={"type": "int", "required": True},
+                      priority={"type": "int", "required": True}),
+        "files": rows(path={"type": "path", "required": True}, content=name, mode={"type": "str", "default": "0644"}),
+        "masked_units": words(),
+        "units": words(),
+    }  # fmt: skip
+    return {
+        "record": {"type": "path", "required": True},
+        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "removals": {"type": "str", "choices": ["now", "later"], "default": "now"},
+        "config": {"type": "dict", "apply_defaults": True, "options": config},
+    }
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
+    try:
+        module.exit_json(**execute(module))
+    except (ho.RecordError, HostRefused) as error:
+        module.fail_json(msg="%s: %s" % (module.params["record"], error))
+
+
+if __name__ == "__main__":
+    main()
