@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
 from typing import Callable, Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
 
@@ -84,7 +85,7 @@ class HostSystem:
             "up": lambda obj: obj.text if "UP" in links.get(obj.text, {}).get("flags", ()) else None,
             "sysctl": _read_sysctl,
             "address": lambda obj: _read_address(obj, links),
-            "route": lambda obj: routes.get(obj.key),
+            "route": lambda obj: _as_said(obj.text, routes.get(obj.key)),
             "rule": lambda obj: obj.text if _rule_words(obj.text) in rules else None,
             "mask": lambda obj: obj.text if units[obj.text]["UnitFileState"] == "masked" else None,
             "unit": lambda obj: obj.text if _running(units[obj.text]) else None,
@@ -93,7 +94,9 @@ class HostSystem:
 
     def _json(self, *words: str) -> List[Dict]:
         status, out, err = self._run(["ip", "-j", *words])
-        if status != 0 and "FIB table does not exist" not in err:
+        if "FIB table does not exist" in err:
+            return []
+        if status != 0:
             raise HostRefused("ip -j %s: %s" % (" ".join(words), err.strip()))
         return [row for row in json.loads(out or "[]") if row]
 
@@ -255,6 +258,13 @@ def _table(text: str) -> Tuple[str, str]:
     return words[0], words[words.index("table") + 1] if "table" in words else "main"
 
 
+def _as_said(text: str, found: Optional[str]) -> Optional[str]:
+    """A route on the host in the object's own words, when it differs only in the device that the object leaves open."""
+    if found is not None and " dev " not in text and re.sub(r" dev \S+", "", found) == text:
+        return text
+    return found
+
+
 def _rule_words(text: str) -> Tuple[Tuple[str, str], ...]:
     """A rule's text as a sorted tuple of its (word, value) pairs, the shape _read_rules gives the kernel's rules."""
     family, *words = text.split()
@@ -262,9 +272,9 @@ def _rule_words(text: str) -> Tuple[Tuple[str, str], ...]:
 
 
 def _numbered(words: Iterable[Tuple[str, str]]) -> List[Tuple[str, str]]:
-    """The same words with a protocol by its number: the kernel's list gives numbers under -N."""
-    numbers = {"tcp": "6", "udp": "17", "sctp": "132"}
-    return [(name, numbers.get(value, value) if name == "ipproto" else value) for name, value in words]
+    """The same words with a protocol by its number: `ip -N` prints tcp as `ipproto-6`."""
+    numbers = {"tcp": "ipproto-6", "udp": "ipproto-17", "sctp": "ipproto-132"}
+    return [(name, numbers.get(value, value)) for name, value in words]
 
 
 def _read_sysctl(obj: Object) -> Optional[str]:

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, the lvs.cluster authors
+"""What brings an LVS host back after a reboot: one unit, one small shell script, the records in /etc/lvs."""
+
+from __future__ import annotations
+
+FOLDER = "/etc/lvs"
+TABLE = FOLDER + "/table.ipvs"
+LOADER = FOLDER + "/load"
+UNIT = "lvs-cluster.service"
+UNIT_PATH = "/etc/systemd/system/" + UNIT
+
+# network-online.target: interfaces must have their own addresses first. PartOf and ReloadPropagatedFrom nftables: its
+# reload flushes all rules of a host, so ours are loaded again after it. There is no ExecStop: stopping the unit, or a
+# package upgrade that does, must not take a cluster down; `state: absent` is for that.
+UNIT_CONTENT = """\
+# Written by Ansible (lvs.cluster); changes are overwritten.
+[Unit]
+Description=Linux Virtual Server: what this host owns of its cluster
+Documentation=man:ipvsadm(8)
+Wants=network-online.target
+After=systemd-modules-load.service systemd-sysctl.service network-online.target nftables.service
+Before=keepalived.service heartbeat.service
+PartOf=nftables.service
+ReloadPropagatedFrom=nftables.service
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/bin/sh /etc/lvs/load
+ExecReload=/bin/sh /etc/lvs/load
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+LOADER_CONTENT = r"""#!/bin/sh
+# Written by Ansible (lvs.cluster); changes are overwritten.
+# Puts in place what the records beside this script say the host owns. lvs-cluster.service runs it at boot; running it
+# again does no harm. What fails is said, the rest is still done, and the exit status tells.
+cd "$(dirname "$0")" || exit 1
+records=$(cat ./*.record 2>/dev/null)
+failed=0
+
+fail() {
+    echo "lvs-cluster: $*" >&2
+    failed=1
+}
+
+# The objects of one kind, a line each, without the kind and without what stood there before.
+each() {
+    printf '%s\n' "$records" | sed -n "s/ (was .*)\$//; s/^$1 //p" | awk '!seen[$0]++'
+}
+
+# Run a command; an object that is there already is no failure.
+put() {
+    if ! said=$("$@" 2>&1); then
+        case $said in
+            *"File exists"* | *"already exists"*) ;;
+            *) fail "$*: $said" ;;
+        esac
+    fi
+}
+
+while read -r name; do
+    [ -z "$name" ] || [ -d "/sys/module/$(printf %s "$name" | tr - _)" ] || put modprobe "$name"
+done <<END
+$(each module)
+END
+
+while read -r name words; do
+    # shellcheck disable=SC2086 # a link is several words
+    [ -z "$name" ] || [ -d "/sys/class/net/$name" ] || put ip link add "$name" $words
+done <<END
+$(each link)
+END
+
+while read -r name; do
+    [ -z "$name" ] || put ip link set "$name" up
+done <<END
+$(each up)
+END
+
+while read -r name _ value; do
+    [ -n "$name" ] || continue
+    path=/proc/sys/$(printf %s "$name" | tr ./ /.)
+    { printf '%s\n' "$value" >"$path"; } 2>/dev/null || fail "sysctl $name = $value: cannot be set"
+done <<END
+$(each sysctl)
+END
+
+# The table stands before the addresses, so that no packet for a VIP finds a director without rows. Rows that are there
+# already are left as they are.
+if [ -s table.ipvs ]; then
+    if ! command -v ipvsadm >/dev/null; then
+        fail "table.ipvs: ipvsadm is not installed"
+    else
+        said=$(ipvsadm -R <table.ipvs 2>&1 | grep -v 'already exists')
+        [ -z "$said" ] || fail "table.ipvs: $said"
+    fi
+fi
+
+while read -r words; do
+    # shellcheck disable=SC2086 # an address is several words
+    [ -z "$words" ] || put ip address replace $words
+done <<END
+$(each address)
+END
+
+while read -r family words; do
+    # shellcheck disable=SC2086 # a route is several words
+    [ -z "$family" ] || put ip "$family" route replace $words
+done <<END
+$(each route)
+END
+
+while read -r family words; do
+    # shellcheck disable=SC2086 # a rule is several words
+    [ -z "$family" ] || put ip "$family" rule add $words
+done <<END
+$(each rule)
+END
+
+exit "$failed"
+"""

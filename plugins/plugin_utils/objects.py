@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, the lvs.cluster authors
+"""From the view of one host to the config of C(lvs.cluster.host): what a director, what a real server must have.
+
+Pure: the view says what the host is, the options are the role's own variables.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.lvs.cluster.plugins.plugin_utils import boot
+
+# The distributions' own loaders of the IPVS table: Debian's clears the table when it stops, EL's saves it. Ours is the
+# only one, so they are masked.
+MASKED = ["ipvsadm.service"]
+
+# What comes out of a tunnel passes the reverse path filter only in loose mode. The kernel takes the larger of this and
+# the value for all devices, so 2 is right whatever the distribution's default is.
+LOOSE = 2
+
+# The kernel module that brings a decapsulating device into being, and that device.
+TUNNELS = {"ipv4": ("ipip", "tunl0"), "ipv6": ("ip6_tunnel", "ip6tnl0")}
+
+
+class ObjectsError(ValueError):
+    """The role's variables and the cluster don't fit."""
+
+
+def director_objects(view: dict[str, Any], sysctls: dict[str, Any]) -> dict[str, Any]:
+    """What a director has beside its table: forwarding for NAT, and the VIPs on its interface."""
+    if not view.get("director"):
+        raise ObjectsError(_not_a(view, "director"))
+    wanted: dict[str, Any] = {}
+    for family in ("ipv4", "ipv6"):
+        if "nat" in view["forwards"][family]:
+            wanted.update(_forwarding(family, view["interface"]))
+    return _config(
+        "director",
+        modules=["ip_vs"],
+        sysctls=wanted | sysctls,
+        addresses=[
+            {"address": f"{vip['address']}/{vip['prefix']}", "interface": view["interface"]} for vip in view["vips"]
+        ],
+        masked_units=MASKED,
+    )
+
+
+def realserver_objects(view: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+    """What a real server has: hidden VIPs for DR and TUN, the way back through the director for NAT.
+
+    :param options: `device`, `gateway`, `gateway_addresses` (by family), `replace_default_route`, `table`, `sysctls`:
+        the role's variables without their prefix.
+    """
+    if not view.get("realserver"):
+        raise ObjectsError(_not_a(view, "real server"))
+    modules, links, addresses = [], [], []
+    sysctls: dict[str, Any] = {}
+    if any(vip["family"] == "ipv4" for vip in view["hidden_vips"]):
+        # Both hold for every device as the larger of `all` and the device's own value.
+        sysctls["net.ipv4.conf.all.arp_ignore"] = 1
+        sysctls["net.ipv4.conf.all.arp_announce"] = 2
+    for vip in view["hidden_vips"]:
+        device = options["device"]
+        if vip["forward"] == "tun":
+            module, device = TUNNELS[vip["family"]]
+            if module not in modules:
+                modules.append(module)
+                links.append({"name": device})
+                if vip["family"] == "ipv4":
+                    sysctls[f"net.ipv4.conf.{device}.rp_filter"] = LOOSE
+        elif device != "lo" and {"name": device, "type": "dummy"} not in links:
+            links.append({"name": device, "type": "dummy"})
+        prefix = 32 if vip["family"] == "ipv4" else 128
+        addresses.append({"address": f"{vip['address']}/{prefix}", "interface": device, "hidden": True})
+    rules, routes = _way_back(view, options)
+    return _config(
+        "realserver",
+        modules=modules,
+        links=links,
+        sysctls=sysctls | options["sysctls"],
+        addresses=addresses,
+        rules=rules,
+        routes=routes,
+    )
+
+
+def _forwarding(family: str, interface: str) -> dict[str, Any]:
+    if family == "ipv4":
+        return {"net.ipv4.ip_forward": 1}
+    # A forwarding host stops listening to router advertisements unless accept_ra is 2 (ip-sysctl.rst); one that never
+    # listened (0) goes on not to.
+    accept_ra = f"net.ipv6.conf.{interface.replace('.', '/')}.accept_ra"
+    return {accept_ra: {"value": 2, "unless": "0"}, "net.ipv6.conf.all.forwarding": 1}
+
+
+def _way_back(view: dict[str, Any], options: dict[str, Any]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Rules and routes that bring the replies of NAT services back through the director."""
+    mode, flows = options["gateway"], view["nat_flows"]
+    if mode == "none" or not flows:
+        return [], []
+    if mode == "default" and not options["replace_default_route"]:
+        raise ObjectsError(
+            "realserver_gateway: default replaces this host's default route, perhaps the one you came in by; "
+            "say realserver_replace_default_route: true if that is what you want, or use realserver_gateway: policy"
+        )
+    rules, routes = [], []
+    for family in sorted({flow["family"] for flow in flows}):
+        gateway = options["gateway_addresses"].get(family) or view["gateways"][family]
+        if not gateway:
+            raise ObjectsError(
+                f"realserver_gateway: {mode} needs the address of the director that faces the real servers, and the "
+                f"cluster has no single one for {family}; set realserver_gateway_{family}"
+            )
+        table = options["table"] if mode == "policy" else None
+        routes.append({"family": family, "via": gateway, **({"table": table} if table else {})})
+    if mode == "policy":
+        rules = [
+            {
+                "family": flow["family"],
+                "source": flow["address"],
+                "protocol": flow["protocol"],
+                "source_port": flow["port"],
+                "table": options["table"],
+                "priority": options["table"],
+            }
+            for flow in flows
+        ]
+    return rules, routes
+
+
+def _config(role: str, **parts: Any) -> dict[str, Any]:
+    """The host module's config: the role's objects, and the files and the unit that bring them back at boot."""
+    sysctls = [_sysctl(name, value) for name, value in parts.pop("sysctls").items()]
+    files = [{"path": boot.LOADER, "content": boot.LOADER_CONTENT, "mode": "0755"}]
+    files.append({"path": boot.UNIT_PATH, "content": boot.UNIT_CONTENT})
+    if parts["modules"]:
+        files.append({"path": f"/etc/modules-load.d/lvs-{role}.conf", "content": _lines(parts["modules"])})
+    # One that is set only under a condition is left to our unit, which loads what the record says was set.
+    lines = [_sysctl_line(row) for row in sysctls if "unless" not in row]
+    if lines:
+        files.append({"path": f"/etc/sysctl.d/90-lvs-{role}.conf", "content": _lines(lines)})
+    return {"files": files, "sysctls": sysctls, "units": [boot.UNIT], **parts}
+
+
+def _sysctl(name: str, value: Any) -> dict[str, str]:
+    row = value if isinstance(value, dict) else {"value": value}
+    return {"name": name, **{key: " ".join(str(text).split()) for key, text in row.items()}}
+
+
+def _sysctl_line(row: dict[str, str]) -> str:
+    # The dash: systemd-sysctl goes on without a word when the name is not there (yet). What it comes too early for,
+    # lvs-cluster.service sets.
+    return f"-{row['name']} = {row['value']}"
+
+
+def _lines(lines: list[str]) -> str:
+    return "# Written by Ansible (lvs.cluster); changes are overwritten.\n" + "".join(line + "\n" for line in lines)
+
+
+def _not_a(view: dict[str, Any], role: str) -> str:
+    return (
+        f"{view['host']} is no {role} of a cluster: put it into the group that lvs_director_group or "
+        "lvs_realserver_group names, or don't apply the role to it"
+    )

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import copy
+
+import pytest
+from ansible_collections.lvs.cluster.plugins.plugin_utils import objects
+
+DIRECTOR = {
+    "host": "lb1",
+    "director": True,
+    "realserver": False,
+    "interface": "eth0",
+    "vips": [{"address": "192.0.2.10", "prefix": 32, "family": "ipv4"}],
+    "forwards": {"ipv4": ["nat"], "ipv6": []},
+}
+REALSERVER = {
+    "host": "rs1",
+    "director": False,
+    "realserver": True,
+    "interface": None,
+    "hidden_vips": [],
+    "nat_flows": [],
+    "gateways": {"ipv4": "198.51.100.1", "ipv6": None},
+    "forwards": {"ipv4": [], "ipv6": []},
+}
+OPTIONS = {
+    "device": "lo",
+    "gateway": "none",
+    "gateway_addresses": {"ipv4": "", "ipv6": ""},
+    "replace_default_route": False,
+    "table": 5010,
+    "sysctls": {},
+}
+FLOW = {"family": "ipv4", "address": "198.51.100.11", "protocol": "tcp", "port": 8080}
+
+
+def hidden(address="192.0.2.10", family="ipv4", forward="dr"):
+    return {"address": address, "family": family, "forward": forward, "tunnel": None}
+
+
+def realserver(view=None, **options):
+    return objects.realserver_objects(REALSERVER | (view or {}), OPTIONS | options)
+
+
+def sysctls(config):
+    return {row["name"]: row["value"] for row in config["sysctls"]}
+
+
+def content(config, path):
+    return next(row["content"] for row in config["files"] if row["path"] == path)
+
+
+def test_a_nat_director_forwards_and_carries_the_vips():
+    config = objects.director_objects(DIRECTOR, {})
+    assert sysctls(config) == {"net.ipv4.ip_forward": "1"}
+    assert config["addresses"] == [{"address": "192.0.2.10/32", "interface": "eth0"}]
+    assert config["masked_units"] == ["ipvsadm.service"]
+    assert "\nip_vs\n" in content(config, "/etc/modules-load.d/lvs-director.conf")
+
+
+def test_a_dr_director_needs_no_forwarding():
+    view = DIRECTOR | {"forwards": {"ipv4": ["dr"], "ipv6": ["dr"]}}
+    assert objects.director_objects(view, {})["sysctls"] == []
+
+
+def test_an_ipv6_nat_director_keeps_its_router():
+    view = DIRECTOR | {"interface": "eth0.5", "forwards": {"ipv4": [], "ipv6": ["nat"]}}
+    config = objects.director_objects(view, {})
+    accept_ra = {"name": "net.ipv6.conf.eth0/5.accept_ra", "value": "2", "unless": "0"}
+    assert config["sysctls"] == [accept_ra, {"name": "net.ipv6.conf.all.forwarding", "value": "1"}]
+    assert "accept_ra" not in content(config, "/etc/sysctl.d/90-lvs-director.conf")
+
+
+def test_the_operators_sysctls_come_last_and_win():
+    config = objects.director_objects(DIRECTOR, {"net.ipv4.ip_forward": 2, "net.ipv4.vs.sync_threshold": "3  50"})
+    assert sysctls(config) == {"net.ipv4.ip_forward": "2", "net.ipv4.vs.sync_threshold": "3 50"}
+    assert "-net.ipv4.vs.sync_threshold = 3 50\n" in content(config, "/etc/sysctl.d/90-lvs-director.conf")
+
+
+def test_a_dr_real_server_hides_its_vips():
+    config = realserver({"hidden_vips": [hidden(), hidden("2001:db8::10", "ipv6")]})
+    assert sysctls(config) == {"net.ipv4.conf.all.arp_ignore": "1", "net.ipv4.conf.all.arp_announce": "2"}
+    assert config["addresses"] == [
+        {"address": "192.0.2.10/32", "interface": "lo", "hidden": True},
+        {"address": "2001:db8::10/128", "interface": "lo", "hidden": True},
+    ]
+    assert config["links"] == []
+
+
+def test_neighbour_discovery_needs_no_sysctl():
+    assert realserver({"hidden_vips": [hidden("2001:db8::10", "ipv6")]})["sysctls"] == []
+
+
+def test_a_dummy_device_is_made_once():
+    config = realserver({"hidden_vips": [hidden(), hidden("192.0.2.11")]}, device="lvs0")
+    assert config["links"] == [{"name": "lvs0", "type": "dummy"}]
+    assert {row["interface"] for row in config["addresses"]} == {"lvs0"}
+
+
+def test_a_tunnels_vip_is_on_the_device_that_unpacks_it():
+    config = realserver({"hidden_vips": [hidden(forward="tun"), hidden("192.0.2.11", forward="tun")]})
+    assert config["modules"] == ["ipip"]
+    assert config["links"] == [{"name": "tunl0"}]
+    assert sysctls(config)["net.ipv4.conf.tunl0.rp_filter"] == "2"
+    assert {row["interface"] for row in config["addresses"]} == {"tunl0"}
+
+
+def test_nat_leaves_routing_alone_unless_asked():
+    config = realserver({"nat_flows": [FLOW]})
+    assert (config["rules"], config["routes"]) == ([], [])
+
+
+def test_policy_routing_leads_only_the_services_replies_through_the_director():
+    config = realserver({"nat_flows": [FLOW]}, gateway="policy")
+    assert config["routes"] == [{"family": "ipv4", "via": "198.51.100.1", "table": 5010}]
+    assert config["rules"] == [
+        {"family": "ipv4", "source": "198.51.100.11", "protocol": "tcp", "source_port": 8080, "table": 5010,
+         "priority": 5010}
+    ]  # fmt: skip
+
+
+def test_the_default_route_is_replaced_only_with_consent():
+    with pytest.raises(objects.ObjectsError, match="realserver_replace_default_route: true"):
+        realserver({"nat_flows": [FLOW]}, gateway="default")
+    config = realserver({"nat_flows": [FLOW]}, gateway="default", replace_default_route=True)
+    assert config["routes"] == [{"family": "ipv4", "via": "198.51.100.1"}]
+    assert config["rules"] == []
+
+
+def test_several_directors_need_a_named_gateway():
+    view = {"nat_flows": [FLOW], "gateways": {"ipv4": None, "ipv6": None}}
+    with pytest.raises(objects.ObjectsError, match="set realserver_gateway_ipv4"):
+        realserver(view, gateway="policy")
+    named = {"ipv4": "198.51.100.9", "ipv6": ""}
+    assert realserver(view, gateway="policy", gateway_addresses=named)["routes"][0]["via"] == "198.51.100.9"
+
+
+@pytest.mark.parametrize("function", [objects.director_objects, objects.realserver_objects])
+def test_a_host_without_the_role_is_refused_by_name(function):
+    view = {"host": "web7", "cluster": None, "director": False, "realserver": False}
+    with pytest.raises(objects.ObjectsError, match="^web7 is no "):
+        function(view, OPTIONS)
+
+
+def test_the_view_is_not_changed():
+    view = copy.deepcopy(REALSERVER) | {"nat_flows": [FLOW], "hidden_vips": [hidden()]}
+    before = copy.deepcopy(view)
+    objects.realserver_objects(view, OPTIONS | {"gateway": "policy"})
+    assert view == before
