@@ -193,7 +193,7 @@ class HostSystem:
         self._do("ip", "link", "add", *text.split())
 
     def _remove_link(self, text: str) -> None:
-        self._do("ip", "link", "del", text.split()[0])
+        self._do("ip", "link", "del", text.split(maxsplit=1)[0])
 
     def _add_up(self, name: str) -> None:
         self._do("ip", "link", "set", name, "up")

@@ -74,8 +74,10 @@ options:
       sysctls:
         description:
           - Sysctls by name. As in sysctl(8), a slash stands for a dot inside an interface's name.
-          - The value before the first run is remembered and given back at removal, unless somebody has changed it since.
-          - A name below C(net.ipv4.vs) which this kernel does not have is skipped with a warning; any other is an error.
+          - The value before the first run is remembered and given back at removal, unless somebody has changed it
+            since.
+          - A name below C(net.ipv4.vs) which this kernel does not have is skipped with a warning; any other is an
+            error.
         type: list
         elements: dict
         default: []
@@ -169,7 +171,8 @@ options:
             type: int
             required: true
       files:
-        description: Small text files, written atomically. One below C(/etc/systemd/system) is followed by a daemon-reload.
+        description:
+          - Small text files, written atomically. One below C(/etc/systemd/system) is followed by a daemon-reload.
         type: list
         elements: dict
         default: []
@@ -311,21 +314,22 @@ class Run:
     def __init__(self, module: AnsibleModule) -> None:
         self.module = module
         self.path = module.params["record"]
-        self.config = module.params["config"] if module.params["state"] == "present" else None
-        self.desired = self._wanted(objects(self.config)) if self.config else []
+        present = module.params["state"] == "present"
+        config = module.params["config"] if present else None
+        self.desired = self._wanted(config) if config else []
         self.recorded = ho.parse_record(read_text(self.path) or "")
         self.others = other_records(self.path)
-        self.files = files(self.config) if self.config else {}
+        self.files = files(config) if config else {}
         self.system = HostSystem(self._run_command, self.files, dry=module.check_mode)
 
     def _run_command(self, words: List[str]) -> Any:
         return self.module.run_command(words, environ_update={"LC_ALL": "C"})
 
-    def _wanted(self, found: List[ho.Object]) -> List[ho.Object]:
-        """The objects without the sysctls that shall or must be left alone."""
-        unless = {row["name"]: row["unless"] for row in self.config["sysctls"] if row["unless"] is not None}
+    def _wanted(self, config: Dict[str, Any]) -> List[ho.Object]:
+        """The config's objects without the sysctls that shall or must be left alone."""
+        unless = {row["name"]: row["unless"] for row in config["sysctls"] if row["unless"] is not None}
         wanted = []
-        for obj in found:
+        for obj in objects(config):
             if obj.kind == "sysctl":
                 name = obj.key[1]
                 value = read_text(sysctl_path(name))
