@@ -19,8 +19,14 @@ MASKED = ["ipvsadm.service"]
 # the value for all devices, so 2 is right whatever the distribution's default is.
 LOOSE = 2
 
-# The kernel module that brings a decapsulating device into being, and that device.
-TUNNELS = {"ipv4": ("ipip", "tunl0"), "ipv6": ("ip6_tunnel", "ip6tnl0")}
+# By the families of the outer and the inner packet: the kernel module that brings the device into being which unpacks
+# the tunnel, and that device.
+TUNNELS = {
+    ("ipv4", "ipv4"): ("ipip", "tunl0"),
+    ("ipv4", "ipv6"): ("sit", "sit0"),
+    ("ipv6", "ipv4"): ("ip6_tunnel", "ip6tnl0"),
+    ("ipv6", "ipv6"): ("ip6_tunnel", "ip6tnl0"),
+}
 
 
 class ObjectsError(ValueError):
@@ -63,12 +69,12 @@ def realserver_objects(view: dict[str, Any], options: dict[str, Any]) -> dict[st
     for vip in view["hidden_vips"]:
         device = options["device"]
         if vip["forward"] == "tun":
-            module, device = TUNNELS[vip["family"]]
+            module, device = TUNNELS[vip["outer"], vip["family"]]
             if module not in modules:
                 modules.append(module)
                 links.append({"name": device})
-                if vip["family"] == "ipv4":
-                    sysctls[f"net.ipv4.conf.{device}.rp_filter"] = LOOSE
+            if vip["family"] == "ipv4":
+                sysctls[f"net.ipv4.conf.{device}.rp_filter"] = LOOSE
         elif device != "lo" and {"name": device, "type": "dummy"} not in links:
             links.append({"name": device, "type": "dummy"})
         prefix = 32 if vip["family"] == "ipv4" else 128

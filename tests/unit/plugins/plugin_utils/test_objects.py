@@ -36,7 +36,7 @@ FLOW = {"family": "ipv4", "address": "198.51.100.11", "protocol": "tcp", "port":
 
 
 def hidden(address="192.0.2.10", family="ipv4", forward="dr"):
-    return {"address": address, "family": family, "forward": forward, "tunnel": None}
+    return {"address": address, "family": family, "forward": forward, "outer": "ipv4", "tunnel": None}
 
 
 def realserver(view=None, **options):
@@ -104,6 +104,13 @@ def test_a_tunnels_vip_is_on_the_device_that_unpacks_it():
     assert config["links"] == [{"name": "tunl0"}]
     assert sysctls(config)["net.ipv4.conf.tunl0.rp_filter"] == "2"
     assert {row["interface"] for row in config["addresses"]} == {"tunl0"}
+
+
+def test_the_unpacking_device_follows_the_outer_packets_family():
+    config = realserver({"hidden_vips": [hidden("2001:db8::10", "ipv6", "tun")]})
+    assert (config["modules"], config["links"]) == (["sit"], [{"name": "sit0"}])
+    config = realserver({"hidden_vips": [hidden("2001:db8::10", "ipv6", "tun") | {"outer": "ipv6"}]})
+    assert (config["modules"], config["links"]) == (["ip6_tunnel"], [{"name": "ip6tnl0"}])
 
 
 def test_nat_leaves_routing_alone_unless_asked():
