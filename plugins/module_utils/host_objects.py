@@ -2,7 +2,7 @@
 # Copyright: (c) 2026, the lvs.cluster authors
 """What a host of an LVS cluster owns besides the kernel's table, one object a line.
 
-An object is a file, a kernel module, a link, a sysctl, an address, a route, a rule or a systemd unit. Its line is
+An object is a folder, a file, a kernel module, a link, a sysctl, an address, a route, a rule or a systemd unit. Its line is
 written in the words of modprobe(8), sysctl(8), ip(8) and systemctl(1), so that the record of all lines is readable,
 loadable by a small shell script at boot, and the input of its own removal. Behind a line stands, in brackets, what was
 there before us: `sysctl net.ipv4.ip_forward = 1 (was 0)`.
@@ -17,10 +17,10 @@ from typing import Dict, Iterable, List, NamedTuple, Optional, Tuple
 
 Key = Tuple[str, str]
 
-# The order in which objects are put in place; they are removed in the opposite order. Files stand first, because
+# The order in which objects are put in place; they are removed in the opposite order. Files stand early, because
 # modprobe reads its options from one; sysctls stand before addresses, because arp_ignore and arp_announce must hold
 # before a hidden VIP exists; units come last, because what they load must be there.
-KINDS = ("file", "mask", "module", "link", "up", "sysctl", "address", "route", "rule", "unit")
+KINDS = ("folder", "file", "mask", "module", "link", "up", "sysctl", "address", "route", "rule", "unit")
 
 # What `was` says of an address, a rule or a unit that stood there before us: it is kept at removal.
 PRESENT = "present"

@@ -42,7 +42,6 @@ def read_text(path: str) -> Optional[str]:
 def write_atomically(path: str, content: str, mode: int) -> None:
     """Replace a file so that a crash leaves the old one or the new one, never half of one."""
     directory = os.path.dirname(path)
-    os.makedirs(directory, mode=0o755, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=directory, prefix=".lvs-")
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
@@ -79,6 +78,7 @@ class HostSystem:
         rules = self._read_rules({obj.text.split()[0] for obj in objects if obj.kind == "rule"})
         routes = self._read_routes({_table(obj.text) for obj in objects if obj.kind == "route"})
         readers = {
+            "folder": lambda obj: obj.text if os.path.isdir(obj.text) else None,
             "file": self._read_file,
             "module": lambda obj: obj.text if os.path.isdir("/sys/module/%s" % obj.text.replace("-", "_")) else None,
             "link": lambda obj: obj.text if obj.text.split()[0] in links else None,
@@ -169,6 +169,17 @@ class HostSystem:
         status, out, err = self._run(list(words))
         if status != 0:
             raise HostRefused("%s: %s" % (" ".join(words), (err or out).strip() or "exit status %d" % status))
+
+    def _add_folder(self, path: str) -> None:
+        self.commands.append("mkdir -p %s" % path)
+        if not self._dry:
+            os.makedirs(path, mode=0o755, exist_ok=True)
+
+    def _remove_folder(self, path: str) -> None:
+        # Others may have put files there since; the record itself may be in it.
+        self.commands.append("rmdir --ignore-fail-on-non-empty %s" % path)
+        if not self._dry and not os.listdir(path):
+            os.rmdir(path)
 
     def _add_file(self, path: str) -> None:
         self.commands.append("write %s" % path)

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import socket
-from typing import Any, Callable, Dict, FrozenSet, Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple
+from typing import Any, Callable, Dict, FrozenSet, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 
 AF_INET = int(socket.AF_INET)
 AF_INET6 = int(socket.AF_INET6)
@@ -243,12 +243,13 @@ def parse_config(config: Any, path: str = "config") -> List[Wish]:
 def _parse_row(item: Any, path: str, addresses: Dict[str, bytes]) -> Wish:
     row = _known(item, _SERVICE_KEYS, path)
     service = _parse_service(row, path)
-    listed = row.get("real_servers")
-    if listed is None:
+    if "real_servers" not in row:
         return Wish(path, service, None)
+    listed = row["real_servers"]
     where = path + ".real_servers"
     if not isinstance(listed, list):
-        _fail(where, "%r is not a list of real servers" % (listed,))
+        # Null is refused too: it is what an expression that went wrong returns, and it must not empty a service.
+        _fail(where, "%r is not a list; write [] for none, or leave real_servers out" % (listed,))
     real_servers = [_parse_real_server(entry, service, where, i, addresses) for i, entry in enumerate(listed)]
     if len({real_server[:2] for real_server in real_servers}) != len(real_servers):
         _fail_twins(real_servers, where)
@@ -766,19 +767,18 @@ _PLAIN = frozenset("-A -E -a -e -C -g -i -m -l -6 -o --tun-nocsum --tun-csum --t
 def parse_saved(text: str, resolve: Optional[Resolver] = None, path: str = "line") -> Table:
     """Parse what `ipvsadm -S` (with or without -n) wrote, or a script of ipvsadm commands that build a table."""
     table: Table = {}
-    names: Dict[str, bytes] = {}
     for number, line in enumerate(text.splitlines(), 1):
         words = line.split()
         if not words or words[0].startswith("#"):
             continue
         try:
-            _read_line(words, table, names, resolve)
+            _read_line(words, table, resolve)
         except TableError as error:
             raise TableError("%s %d: %s" % (path, number, error))
     return table
 
 
-def _read_line(words: List[str], table: Table, names: Dict[str, bytes], resolve: Optional[Resolver]) -> None:
+def _read_line(words: List[str], table: Table, resolve: Optional[Resolver]) -> None:
     options = _read_words(words)
     if "-C" in options:
         table.clear()
@@ -796,7 +796,7 @@ def _read_line(words: List[str], table: Table, names: Dict[str, bytes], resolve:
     entry = table.get(key)
     if entry is None:
         raise TableError("%r: its service is in no line above" % " ".join(words))
-    real_server = _read_real_server(entry.service, options, names, resolve)
+    real_server = _read_real_server(entry.service, options, resolve)
     entry.real_servers[real_server.key] = real_server
 
 
@@ -907,12 +907,9 @@ def _read_service(key: ServiceKey, options: Dict[str, str]) -> Service:
     return Service(*key, scheduler, flags, "-o" in options, persistent, timeout, netmask, options.get("--pe", ""))
 
 
-def _read_real_server(
-    service: Service, options: Dict[str, str], names: Dict[str, bytes], resolve: Optional[Resolver]
-) -> RealServer:
+def _read_real_server(service: Service, options: Dict[str, str], resolve: Optional[Resolver]) -> RealServer:
     protocol = _PROTOCOL_NAMES.get(service.protocol, "tcp")
     address, port = _read_endpoint(options.get("-r", ""), protocol, service.family, resolve)
-    address = names.setdefault(options["-r"], address)
     forward = NAT if "-m" in options else TUN if "-i" in options else LOCAL if "-l" in options else DR
     if port is None or (forward in (DR, TUN) and not service.fwmark):
         # ipvsadm does the same: direct routing and tunnels keep the service's port.
@@ -936,7 +933,3 @@ def resolve_host(name: str, family: int) -> bytes:
         raise TableError("host %r cannot be resolved: %s" % (name, error))
     return socket.inet_pton(family, found[0][4][0].partition("%")[0])
 
-
-def keys_of(table: Table) -> Dict[ServiceKey, Set[RealServerKey]]:
-    """Return only the identities in a table: who owns what."""
-    return {key: set(entry.real_servers) for key, entry in table.items()}

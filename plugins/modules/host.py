@@ -94,7 +94,10 @@ options:
             description: Leave the sysctl alone while it has this value.
             type: str
       addresses:
-        description: Addresses on the host's devices.
+        description:
+          - Addresses on the host's devices.
+          - Where systemd-networkd manages the device, a drop-in with C(KeepConfiguration=static) is written too,
+            because networkd would otherwise drop the address when it restarts. Rules and routes get theirs likewise.
         type: list
         elements: dict
         default: []
@@ -236,7 +239,7 @@ stale:
 """
 
 import os  # noqa: E402
-from typing import Any, Dict, List  # noqa: E402
+from typing import Any, Dict, Iterable, List  # noqa: E402
 
 from ansible.module_utils.basic import AnsibleModule  # noqa: E402
 from ansible_collections.lvs.cluster.plugins.module_utils import host_objects as ho  # noqa: E402
@@ -248,17 +251,20 @@ from ansible_collections.lvs.cluster.plugins.module_utils.host_system import (  
     sysctl_path,
     write_atomically,
 )
+from ansible_collections.lvs.cluster.plugins.module_utils.networkd import drop_ins  # noqa: E402
 
 # Objects that bring others into being: a module its sysctls, a link its addresses. They go first, and what is there
 # is read again after them, so that the record holds the values from before us.
-GROUNDWORK = ("file", "mask", "module", "link")
+GROUNDWORK = ("folder", "file", "mask", "module", "link")
 
 FAMILY = {"ipv4": "-4", "ipv6": "-6"}
 
 
-def objects(config: Dict[str, Any]) -> List[ho.Object]:
-    """The objects that a config describes."""
-    found = [ho.Object("file", row["path"]) for row in config["files"]]
+def objects(config: Dict[str, Any], paths: Iterable[str]) -> List[ho.Object]:
+    """The objects that a config describes, with the files at these paths."""
+    folders = {os.path.dirname(path) for path in paths}
+    found = [ho.Object("folder", path) for path in sorted(folders)]
+    found += [ho.Object("file", path) for path in paths]
     found += [ho.Object("mask", name) for name in config["masked_units"]]
     found += [ho.Object("module", name) for name in config["modules"]]
     found += [ho.Object("link", "%(name)s type %(type)s" % row) for row in config["links"] if row["type"]]
@@ -297,7 +303,11 @@ def _rule(row: Dict[str, Any]) -> str:
 
 
 def files(config: Dict[str, Any]) -> Dict[str, File]:
-    return {row["path"]: File(row["content"], int(row["mode"], 8)) for row in config["files"]}
+    """The files that a config names, and the ones that systemd-networkd needs so that it leaves our objects alone."""
+    found = {row["path"]: File(row["content"], int(row["mode"], 8)) for row in config["files"]}
+    interfaces = {row["interface"] for row in config["addresses"]}
+    found.update(drop_ins(sorted(interfaces), routing=bool(config["rules"] or config["routes"])))
+    return found
 
 
 def other_records(record: str) -> List[ho.Object]:
@@ -316,10 +326,10 @@ class Run:
         self.path = module.params["record"]
         present = module.params["state"] == "present"
         config = module.params["config"] if present else None
+        self.files = files(config) if config else {}
         self.desired = self._wanted(config) if config else []
         self.recorded = ho.parse_record(read_text(self.path) or "")
         self.others = other_records(self.path)
-        self.files = files(config) if config else {}
         self.system = HostSystem(self._run_command, self.files, dry=module.check_mode)
 
     def _run_command(self, words: List[str]) -> Any:
@@ -329,7 +339,7 @@ class Run:
         """The config's objects without the sysctls that shall or must be left alone."""
         unless = {row["name"]: row["unless"] for row in config["sysctls"] if row["unless"] is not None}
         wanted = []
-        for obj in objects(config):
+        for obj in objects(config, self.files):
             if obj.kind == "sysctl":
                 name = obj.key[1]
                 value = read_text(sysctl_path(name))
@@ -363,6 +373,7 @@ class Run:
             return
         self.recorded = recorded
         if recorded:
+            os.makedirs(os.path.dirname(self.path), mode=0o755, exist_ok=True)
             write_atomically(self.path, ho.print_record(recorded), 0o644)
         elif os.path.exists(self.path):
             os.unlink(self.path)
