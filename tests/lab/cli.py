@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The lab's commands."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from typing import Any
+
+from lab import engines, images, prepare, scenario, ssh
+from lab.common import CHECKOUT, LabError, fail, locked, poll, say, state
+
+
+def engine_up() -> engines.Engine:
+    engine, why = engines.choose()
+    say(f"engine: {engine.name} ({why})")
+    was_up = engine.is_up()
+    engine.up()
+    if not was_up:
+        forget_scenarios()
+    link_collection()
+    return engine
+
+
+def forget_scenarios() -> None:
+    """A fresh engine has no nodes, whatever files of an earlier one say."""
+    for path in state().glob("*/nodes.json"):
+        shutil.rmtree(path.parent, ignore_errors=True)
+
+
+def link_collection() -> None:
+    """Where Ansible finds the collection in this checkout, edits included."""
+    link = state() / "collections" / "ansible_collections" / "lvs" / "cluster"
+    link.parent.mkdir(parents=True, exist_ok=True)
+    if not link.is_symlink() or os.readlink(link) != str(CHECKOUT):
+        link.unlink(missing_ok=True)
+        link.symlink_to(CHECKOUT)
+
+
+def nodes_of(name: str) -> list[dict[str, Any]]:
+    path = state() / name / "nodes.json"
+    return list(json.loads(path.read_text())) if path.exists() else []
+
+
+def free_slots(count: int) -> list[int]:
+    taken = {node["slot"] for path in state().glob("*/nodes.json") for node in json.loads(path.read_text())}
+    free = [slot for slot in range(engines.SLOTS) if slot not in taken]
+    if len(free) < count:
+        raise LabError(f"{count} nodes wanted, {len(free)} places left of {engines.SLOTS}: destroy a scenario first")
+    return free[:count]
+
+
+def bridges(nodes: list[dict[str, Any]]) -> list[str]:
+    return sorted({interface["bridge"] for node in nodes for interface in node["interfaces"]})
+
+
+def create(arguments: argparse.Namespace) -> None:
+    name = arguments.scenario
+    planned = scenario.plan(name, scenario.read_inventory(scenario.inventory_of(name, arguments.inventory)))
+    engine = engine_up()
+    with locked(state() / "lock", "another lab command of this checkout"):
+        existing = nodes_of(name)
+        if existing:
+            if [without_place(node) for node in existing] == planned and all_running(engine, name, existing):
+                say(f"scenario {name} is there already: {', '.join(node['name'] for node in planned)}")
+                return
+            remove(engine, name)
+        for node, slot in zip(planned, free_slots(len(planned))):
+            node.update(slot=slot, mgmt=engine.access(slot)[0])
+        where = state() / name
+        where.mkdir(parents=True, exist_ok=True)
+        (where / "nodes.json").write_text(json.dumps(planned))
+        ssh.write_config(where, {node["name"]: engine.access(node["slot"])[1] for node in planned})
+        say(f"scenario {name}: creating {', '.join(node['name'] for node in planned)}")
+        engine.ask("destroy", scenario=name, bridges=bridges(planned))
+        engine.ask("create", scenario=name, nodes=planned, bridges=bridges(planned))
+    wait_for_ssh(name, planned)
+    say(f"scenario {name} is ready")
+
+
+def without_place(node: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in node.items() if key not in ("slot", "mgmt")}
+
+
+def all_running(engine: engines.Engine, name: str, nodes: list[dict[str, Any]]) -> bool:
+    running = {entry for entry, status in engine.ask("status")[0] if status == "running"}
+    return all(any(each.endswith(f"-{name}-{node['name']}") for each in running) for node in nodes)
+
+
+def wait_for_ssh(name: str, nodes: list[dict[str, Any]]) -> None:
+    for node in nodes:
+        poll(f"ssh to {node['name']}", 120, lambda node=node: ssh.answers(state() / name, node["name"]))
+
+
+def remove(engine: engines.Engine, name: str) -> None:
+    where = state() / name
+    ssh.hang_up(where)
+    engine.ask("destroy", scenario=name, bridges=bridges(nodes_of(name)))
+    shutil.rmtree(where, ignore_errors=True)
+
+
+def destroy(arguments: argparse.Namespace) -> None:
+    engine, _ = engines.choose()
+    if not engine.is_up():
+        forget_scenarios()
+        return
+    with locked(state() / "lock", "another lab command of this checkout"):
+        remove(engine, arguments.scenario)
+    say(f"scenario {arguments.scenario} is gone")
+
+
+def restart(arguments: argparse.Namespace) -> None:
+    name = arguments.scenario
+    nodes = nodes_of(name)
+    wanted = [node for node in nodes if not arguments.node or node["name"] in arguments.node]
+    unknown = sorted(set(arguments.node) - {node["name"] for node in nodes})
+    if not wanted or unknown:
+        raise LabError(f"scenario {name} has no node {', '.join(unknown) or 'at all'}")
+    engine, _ = engines.choose()
+    say(f"scenario {name}: restarting {', '.join(node['name'] for node in wanted)}")
+    ssh.hang_up(state() / name, [node["name"] for node in wanted])
+    with locked(state() / "lock", "another lab command of this checkout"):
+        engine.ask("restart", scenario=name, nodes=wanted)
+    wait_for_ssh(name, wanted)
+    say(f"scenario {name}: {', '.join(node['name'] for node in wanted)} back")
+
+
+def status(arguments: argparse.Namespace) -> None:
+    engine, why = engines.choose()
+    print(f"engine: {engine.name} ({why}), {'up' if engine.is_up() else 'down'}")
+    print(f"state:  {state()}")
+    for recipe in images.RECIPES_OF[engine.name]:
+        print(f"image:  {recipe.name:7} {recipe.image() if recipe.image().exists() else 'not built yet'}")
+    for path in sorted(state().glob("*/nodes.json")):
+        print(f"\nscenario {path.parent.name}: ssh -F {path.parent}/ssh_config NODE")
+        for node in json.loads(path.read_text()):
+            cards = ", ".join(f"{card['name']} {' '.join(card['addresses'])}" for card in node["interfaces"])
+            print(f"  {node['name']:12} {cards}")
+
+
+def ssh_to(arguments: argparse.Namespace) -> None:
+    directory = state() / arguments.scenario
+    if not (directory / "ssh_config").exists():
+        raise LabError(f"scenario {arguments.scenario} is not running")
+    command = ["ssh", "-F", str(directory / "ssh_config"), arguments.node, *arguments.command]
+    os.execvp("ssh", command)
+
+
+def up(arguments: argparse.Namespace) -> None:
+    engine_up()
+
+
+def down(arguments: argparse.Namespace) -> None:
+    engine, _ = engines.choose()
+    for path in state().glob("*/nodes.json"):
+        ssh.hang_up(path.parent)
+    engine.down()
+    forget_scenarios()
+    say(f"engine {engine.name} is down")
+
+
+def clean(arguments: argparse.Namespace) -> None:
+    """Whichever engine was used: both are asked to drop what is ours."""
+    for path in state().glob("*/ssh_config"):
+        ssh.hang_up(path.parent)
+    engines.VirtualMachine().down()
+    if (state() / "id_ed25519").exists():
+        with contextlib.suppress(LabError):
+            engines.Local().down()
+    shutil.rmtree(state(), ignore_errors=True)
+    say("everything this checkout had started is gone")
+    if arguments.images:
+        images.clean()
+        say("the image cache is empty")
+
+
+def build_images(arguments: argparse.Namespace) -> None:
+    engine, _ = engines.choose()
+    images.ensure(images.RECIPES_OF[engine.name])
+    say("images are ready")
+
+
+def prepare_machine(arguments: argparse.Namespace) -> None:
+    engine, why = engines.choose()
+    say(f"engine: {engine.name} ({why})")
+    prepare.packages(engine.name)
+
+
+def show_state(arguments: argparse.Namespace) -> None:
+    print(state())
+
+
+def parser() -> argparse.ArgumentParser:
+    result = argparse.ArgumentParser(prog="lab", description="Small LVS clusters as containers on a kernel with IPVS.")
+    commands = result.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def add(name: str, action: Callable[[argparse.Namespace], None], text: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=text, description=text)
+        command.set_defaults(action=action)
+        return command
+
+    add("prepare", prepare_machine, "install the system packages the lab needs on this machine")
+    add("images", build_images, "build the images that are missing or stale")
+    add("up", up, "start the engine")
+    add("down", down, "stop the engine and with it every scenario")
+    one = add("create", create, "make the nodes of a scenario (starts the engine when needed)")
+    one.add_argument("scenario")
+    one.add_argument("-i", "--inventory", help="instead of molecule/SCENARIO/inventory")
+    one = add("destroy", destroy, "remove the nodes of a scenario")
+    one.add_argument("scenario")
+    one = add("restart", restart, "shut nodes down in order and boot them again, disks kept")
+    one.add_argument("scenario")
+    one.add_argument("node", nargs="*", help="default: all")
+    add("status", status, "what runs, and how to reach it")
+    one = add("ssh", ssh_to, "a shell or a command on a node")
+    one.add_argument("scenario")
+    one.add_argument("node")
+    one.add_argument("command", nargs=argparse.REMAINDER)
+    one = add("clean", clean, "remove everything this checkout started, and its state")
+    one.add_argument("--images", action="store_true", help="also empty the image cache that checkouts share")
+    add("state", show_state, "print the directory that holds this checkout's state")
+    return result
+
+
+def main() -> int:
+    arguments = parser().parse_args()
+    try:
+        arguments.action(arguments)
+    except LabError as error:
+        return fail(error)
+    except KeyboardInterrupt:
+        return fail(LabError("interrupted; 'python tests/lab clean' removes what was started"))
+    except subprocess.TimeoutExpired as error:
+        return fail(LabError(str(error)))
+    return 0
