@@ -10,8 +10,10 @@ from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
-from ansible_collections.lvs.cluster.plugins.plugin_utils.model import InventoryError, build
-from ansible_collections.lvs.cluster.plugins.plugin_utils.variables import Inventory, VariableError
+from ansible_collections.lvs.cluster.plugins.plugin_utils.model import build
+from ansible_collections.lvs.cluster.plugins.plugin_utils.problems import InventoryError
+from ansible_collections.lvs.cluster.plugins.plugin_utils.variables import Inventory
+from ansible_collections.lvs.cluster.plugins.plugin_utils.view import pack
 
 
 class ActionModule(ActionBase):
@@ -32,8 +34,8 @@ class ActionModule(ActionBase):
         variables: Mapping[str, Any] = task_vars or {}
         try:
             inventory = Inventory(variables, self._loader)
-            model = build(inventory.read(), inventory.groups)
-        except (InventoryError, VariableError) as error:
+            model = pack(build(inventory.read(), inventory.groups))
+        except InventoryError as error:
             return {**result, **_failure(error.problems)}
         # The whole model on the screen at -v would bury everything else; debug shows it to who wants it.
         return {**result, "changed": False, **model, "_ansible_verbose_override": True}

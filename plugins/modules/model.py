@@ -55,7 +55,10 @@ EXAMPLES = r"""
 
 RETURN = r"""
 clusters:
-  description: Each cluster by its name, which is that of its two groups.
+  description:
+    - Each cluster by its name, which is that of its two groups.
+    - What grows with the services (C(services), C(table), C(vips), C(duties)) is JSON text, because Ansible spends time
+      on every single value of a result, for every host. P(lvs.cluster.view#filter) opens it; C(from_json) does, too.
   returned: success
   type: dict
   sample:
@@ -72,36 +75,12 @@ clusters:
           ipv6: null
           interface: null
           weight: null
-          hidden_vips:
-            - {address: 192.0.2.10, family: ipv4, forward: dr, tunnel: null, outer: ipv4}
-          nat_flows: []
-          forwards: {ipv4: [dr], ipv6: []}
-      vips:
-        - {address: 192.0.2.10, prefix: 32, family: ipv4}
+          duties: '{"hidden_vips":[{"address":"192.0.2.10","family":"ipv4","forward":"dr",...}],...}'
       forwards: {ipv4: [dr], ipv6: []}
       schedulers: [wlc]
-      services:
-        - name: web
-          path: lvs_services[0] (web)
-          family: ipv4
-          vip: 192.0.2.10
-          prefix: 32
-          protocol: tcp
-          port: 80
-          forward: dr
-          tunnel: null
-          real_servers:
-            - {host: rs1, address: 10.0.0.11, port: 80, weight: 1}
-      table:
-        - address: 192.0.2.10
-          port: 80
-          protocol: tcp
-          scheduler: wlc
-          scheduler_flags: []
-          one_packet: false
-          persistence: null
-          real_servers:
-            - {address: 10.0.0.11, port: 80, forward: dr, weight: 1, upper_threshold: 0, lower_threshold: 0}
+      vips: '[{"address":"192.0.2.10","prefix":32,"family":"ipv4"}]'
+      services: '[{"name":"web","path":"lvs_services[0] (web)","family":"ipv4","vip":"192.0.2.10",...}]'
+      table: '[{"address":"192.0.2.10","port":80,"protocol":"tcp","scheduler":"wlc",...}]'
 hosts:
   description: The name of each host's cluster. Hosts in none are absent.
   returned: success

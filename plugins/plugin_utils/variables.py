@@ -14,7 +14,8 @@ from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.template import Templar
-from ansible_collections.lvs.cluster.plugins.plugin_utils.model import GROUP_NAMES, Problems, find_members
+from ansible_collections.lvs.cluster.plugins.plugin_utils.members import GROUP_NAMES, find_members
+from ansible_collections.lvs.cluster.plugins.plugin_utils.problems import InventoryError, Problems
 from ansible_collections.lvs.cluster.plugins.plugin_utils.schema import NAMES
 from jinja2 import Environment, TemplateError, meta
 
@@ -25,14 +26,6 @@ ANY_VARIABLE = frozenset({"lookup", "query", "q", "vars"})
 
 MEND_UNREADABLE = "correct the value, or define what it needs, in the inventory"
 MEND_ELSEWHERE = "set it in the inventory (group_vars or host_vars) or with --extra-vars"
-
-
-class VariableError(Exception):
-    """A variable cannot be read. Carries one line for each."""
-
-    def __init__(self, problems: Sequence[str]) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = list(problems)
 
 
 def plain(value: Any, omit: Any = None) -> Any:
@@ -154,7 +147,7 @@ class Inventory:
 
     def _raise_problems(self) -> None:
         if self._problems:
-            raise VariableError(self._problems.lines())
+            raise InventoryError(self._problems.lines())
 
     def _read_some(self, host: str, own: Mapping[str, Any], names: Any) -> dict[str, Any]:
         read: dict[str, Any] = {}
