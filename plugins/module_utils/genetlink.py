@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import operator
 import os
@@ -103,8 +104,9 @@ class Decoder:
             size = last - first
             kind = kinds.get(number)
             if kind in SIZES and size != SIZES[kind]:
-                raise NetlinkError("netlink attribute %d has %d bytes where a %s has %d"
-                                   % (number, size, kind, SIZES[kind]))
+                raise NetlinkError(
+                    "netlink attribute %d has %d bytes where a %s has %d" % (number, size, kind, SIZES[kind])
+                )
             formats.append("I" + (_FORMATS.get(kind or "") or "%ds%dx" % (size, -size % 4)))
             heads.append(_HEAD.unpack_from(data, first - 4)[0])
             places[number] = len(heads) - 1
@@ -157,9 +159,9 @@ class Request(NamedTuple):
 
 
 class Refusal(NamedTuple):
-    """A request of a batch that the kernel refused."""
+    """A request of a batch that the kernel refused, by its place."""
 
-    index: int
+    place: int
     code: int
 
 
@@ -248,19 +250,19 @@ class Socket:
     def _send(self, data: bytes) -> None:
         try:
             self.sock.send(data)
-        except socket.timeout:
-            raise NetlinkError("the kernel took no netlink message for %d s" % self.timeout, errno.ETIMEDOUT)
+        except socket.timeout as error:
+            raise NetlinkError("the kernel took no netlink message for %d s" % self.timeout, errno.ETIMEDOUT) from error
         except OSError as error:
-            raise NetlinkError("cannot send to the kernel: %s" % error, error.errno or 0)
+            raise NetlinkError("cannot send to the kernel: %s" % error, error.errno or 0) from error
 
     def _receive(self) -> Iterator[Tuple[int, int, int, int, int]]:
         """Yield (sequence, type, flags, start, end) of every message in one datagram."""
         try:
             size = self.sock.recv_into(self.view)
-        except socket.timeout:
-            raise NetlinkError("the kernel did not answer for %d s" % self.timeout, errno.ETIMEDOUT)
+        except socket.timeout as error:
+            raise NetlinkError("the kernel did not answer for %d s" % self.timeout, errno.ETIMEDOUT) from error
         except OSError as error:
-            raise NetlinkError("cannot read from the kernel: %s" % error, error.errno or 0)
+            raise NetlinkError("cannot read from the kernel: %s" % error, error.errno or 0) from error
         if size == 0:
             raise NetlinkError("the kernel sent nothing")
         start = 0
@@ -277,10 +279,9 @@ class Socket:
 def _open(timeout: float) -> socket.socket:
     sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_GENERIC)
     sock.settimeout(timeout)
-    try:
+    # An old kernel has not this option; its error answers repeat the request, which is harmless.
+    with contextlib.suppress(OSError):
         sock.setsockopt(SOL_NETLINK, NETLINK_CAP_ACK, 1)
-    except OSError:
-        pass  # an old kernel: its error answers repeat the request, which is harmless
     sock.bind((0, 0))
     return sock
 
@@ -293,4 +294,3 @@ def retry_dump(read: Callable[[], Any], times: int = 5) -> Any:
         except DumpInterrupted:
             continue
     return read()
-

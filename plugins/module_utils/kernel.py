@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import struct
 from socket import htons, ntohs
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from ansible_collections.lvs.cluster.plugins.module_utils import genetlink as g
 from ansible_collections.lvs.cluster.plugins.module_utils import table as t
@@ -19,10 +20,25 @@ PROC_TABLE = "/proc/net/ip_vs"
 FAMILY = "IPVS"
 
 # Commands and attributes as in linux/ip_vs.h, in its order; numbering starts at 1.
-COMMANDS = (
-    "NEW_SERVICE SET_SERVICE DEL_SERVICE GET_SERVICE NEW_DEST SET_DEST DEL_DEST GET_DEST NEW_DAEMON DEL_DAEMON "
-    "GET_DAEMON SET_CONFIG GET_CONFIG SET_INFO GET_INFO ZERO FLUSH"
-).split()
+COMMANDS = [
+    "NEW_SERVICE",
+    "SET_SERVICE",
+    "DEL_SERVICE",
+    "GET_SERVICE",
+    "NEW_DEST",
+    "SET_DEST",
+    "DEL_DEST",
+    "GET_DEST",
+    "NEW_DAEMON",
+    "DEL_DAEMON",
+    "GET_DAEMON",
+    "SET_CONFIG",
+    "GET_CONFIG",
+    "SET_INFO",
+    "GET_INFO",
+    "ZERO",
+    "FLUSH",
+]
 TOP_ATTRIBUTES = ("SERVICE", "DEST", "DAEMON", "TIMEOUT_TCP", "TIMEOUT_TCP_FIN", "TIMEOUT_UDP")
 SERVICE_ATTRIBUTES = (
     ("AF", "u16"),
@@ -75,13 +91,13 @@ class KernelError(Exception):
 
 
 class Refused(Exception):
-    """The kernel refused an action. done: how many actions took effect before and beside it."""
+    """The kernel refused an action. applied: the actions that took effect."""
 
-    def __init__(self, action: Action, code: int, done: int) -> None:
+    def __init__(self, action: Action, code: int, applied: List[Action]) -> None:
         super().__init__("%s: %s" % (action.command(), reason(action, code)))
         self.action = action
         self.code = code
-        self.done = done
+        self.applied = applied
 
 
 def _wanted(attributes: Sequence[Tuple[str, str]], names: str) -> List[Tuple[int, str]]:
@@ -97,35 +113,46 @@ def available(path: str = PROC_TABLE) -> bool:
     return os.path.exists(path)
 
 
-def connect(
-    load: bool = True, modprobe: Optional[Callable[[], Any]] = None, transport: Any = None, path: str = PROC_TABLE
-) -> Optional[Ipvs]:
-    """Return the kernel's IPVS. Where it is not loaded: load it, or return None when load is false."""
-    if not load and not available(path):
-        return None
-    sock = g.Socket(transport)
+def connect(path: str = PROC_TABLE) -> Optional[Ipvs]:
+    """Return the kernel's IPVS, or None where it is not loaded. Loads nothing."""
+    return _open() if available(path) else None
+
+
+def load() -> Ipvs:
+    """Return the kernel's IPVS, loaded if need be. KernelError when there is none to be had."""
+    ipvs = _open()
+    if ipvs is None:
+        # Looking the family up asks the kernel to load its module; a blacklist forbids that, but not modprobe.
+        _modprobe()
+        ipvs = _open()
+    if ipvs is None:
+        raise KernelError(missing_message())
+    return ipvs
+
+
+def _open() -> Optional[Ipvs]:
     try:
+        sock = g.Socket()
         return Ipvs(sock, sock.family(FAMILY))
     except g.NetlinkError as error:
-        if error.code != errno.ENOENT:
-            sock.close()
-            raise KernelError(_plain(error))
-    (modprobe or _modprobe)()
-    try:
-        return Ipvs(sock, sock.family(FAMILY))
-    except g.NetlinkError as error:
-        sock.close()
-        raise KernelError(missing_message() if error.code == errno.ENOENT else _plain(error))
+        if error.code == errno.ENOENT:
+            return None
+        raise KernelError(_plain(error)) from error
 
 
 def _modprobe() -> None:
-    import subprocess
+    import subprocess  # noqa: PLC0415 - rarely needed
 
-    try:
-        subprocess.run(["modprobe", "ip_vs"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                       stderr=subprocess.DEVNULL, timeout=60, check=False)
-    except (OSError, subprocess.SubprocessError):
-        pass  # the family look-up that follows tells
+    # Whether it worked the family look-up that follows tells.
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        subprocess.run(
+            ["modprobe", "ip_vs"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=60,
+            check=False,
+        )
 
 
 def missing_message() -> str:
@@ -294,8 +321,9 @@ class Codec:
     def service(self, message: g.Message) -> Tuple[t.Service, Optional[bytes], Optional[bytes]]:
         """Return (service, statistics, 64-bit statistics) of an answer to GET_SERVICE."""
         start, end = _nest(message, "SERVICE")
-        family, protocol, address, port, mark, scheduler, flags, timeout, netmask, engine, stats, stats64 = \
+        family, protocol, address, port, mark, scheduler, flags, timeout, netmask, engine, stats, stats64 = (
             self.services.decode(message.data, start, end)
+        )
         if family is None or scheduler is None or flags is None or timeout is None or netmask is None:
             raise _missing("service")
         if family not in (t.AF_INET, t.AF_INET6):
@@ -316,7 +344,13 @@ class Codec:
         else:
             mask = netmask
         service = t.Service(
-            *key, _text(scheduler), bits & FLAGS_SCHEDULER, bool(bits & FLAG_ONE_PACKET), persistent, timeout, mask,
+            *key,
+            _text(scheduler),
+            bits & FLAGS_SCHEDULER,
+            bool(bits & FLAG_ONE_PACKET),
+            persistent,
+            timeout,
+            mask,
             _text(engine),
         )
         return service, stats, stats64
@@ -331,16 +365,32 @@ class Codec:
                 start, end = _nest(message, "DEST")
             else:
                 start += 4
-        (address, port, forward, weight, upper, lower, tunnel, tunnel_port, checksum, own_family,
-         active, inactive, persistent, stats, stats64) = self.dests.decode(message.data, start, end)
+        (
+            address,
+            port,
+            forward,
+            weight,
+            upper,
+            lower,
+            tunnel,
+            tunnel_port,
+            checksum,
+            own_family,
+            active,
+            inactive,
+            persistent,
+            stats,
+            stats64,
+        ) = self.dests.decode(message.data, start, end)
         if address is None or port is None or forward is None or weight is None or upper is None or lower is None:
             raise _missing("real server")
         address = _cut(address, own_family or family)
         if forward != t.TUN:
             real_server = t.RealServer(address, ntohs(port), forward, weight, upper, lower, 0, 0, 0)
         else:
-            real_server = t.RealServer(address, ntohs(port), forward, weight, upper, lower,
-                                       tunnel or 0, ntohs(tunnel_port or 0), checksum or 0)
+            real_server = t.RealServer(
+                address, ntohs(port), forward, weight, upper, lower, tunnel or 0, ntohs(tunnel_port or 0), checksum or 0
+            )
         if weight & 0x80000000:
             real_server = real_server._replace(weight=_signed(weight))
         return ReadRealServer(real_server, active or 0, inactive or 0, persistent or 0, stats, stats64)
@@ -373,7 +423,7 @@ class Ipvs:
         try:
             return g.retry_dump(self._read)
         except g.NetlinkError as error:
-            raise KernelError(_plain(error))
+            raise KernelError(_plain(error)) from error
 
     def _read(self) -> Current:
         codec = Codec()
@@ -410,28 +460,27 @@ class Ipvs:
 
     def apply(self, build: Sequence[Action], remove: Sequence[Action]) -> None:
         """Do the actions in order; nothing is removed before all that is built stands. Refused on the first error."""
-        done = 0
+        done: List[Action] = []
         names: Dict[t.ServiceKey, bytes] = {}
         for actions in (build, remove):
             for start in range(0, len(actions), g.BATCH):
-                batch = actions[start:start + g.BATCH]
-                self._apply_batch(batch, names, done)
-                done += len(batch)
+                self._apply_batch(actions[start : start + g.BATCH], names, done)
         self._verify(build)
 
-    def _apply_batch(self, batch: Sequence[Action], names: Dict[t.ServiceKey, bytes], done: int) -> None:
+    def _apply_batch(self, batch: Sequence[Action], names: Dict[t.ServiceKey, bytes], done: List[Action]) -> None:
+        """Do one batch and add what took effect to done."""
+        refused: Dict[int, int] = {}
         try:
-            refusals = self.sock.batch(self.family, [encode_action(action, names) for action in batch])
-            left = []
-            for refusal in refusals:
-                code = self._settle(batch[refusal.index], refusal.code, names)
+            for refusal in self.sock.batch(self.family, [encode_action(action, names) for action in batch]):
+                code = self._settle(batch[refusal.place], refusal.code, names)
                 if code:
-                    left.append((refusal.index, code))
+                    refused[refusal.place] = code
         except g.NetlinkError as error:
-            raise KernelError("%s (after %d actions)" % (_plain(error), done))
-        if left:
-            index, code = left[0]
-            raise Refused(batch[index], code, done + len(batch) - len(left))
+            raise KernelError("%s (%d commands were done before)" % (_plain(error), len(done))) from error
+        done += [action for index, action in enumerate(batch) if index not in refused]
+        if refused:
+            first = min(refused)
+            raise Refused(batch[first], refused[first], done)
 
     def _settle(self, action: Action, code: int, names: Dict[t.ServiceKey, bytes]) -> int:
         """Another writer was faster: make of the action what the table needs now. Return the errno that remains."""
@@ -462,7 +511,7 @@ class Ipvs:
                 messages = self._dump("GET_DEST", encode_service_name(service))
                 found = {row[0].key: row[0] for row in (codec.real_server(m, service.family) for m in messages)}
             except g.NetlinkError as error:
-                raise KernelError(_plain(error))
+                raise KernelError(_plain(error)) from error
             for key, action in wanted.items():
                 if found.get(key) != action.real_server:
                     raise KernelError(
@@ -486,8 +535,10 @@ def _cause(action: Action, code: int) -> str:
         return PERMISSION
     if code == errno.ENOENT and real_server is None:
         engine = " or the persistence engine ip_vs_pe_%s" % service.engine if service.engine else ""
-        return "the kernel has no scheduler ip_vs_%s%s; is the name right, and the module installed?" % (
-            service.scheduler, engine)
+        return "the kernel has no scheduler ip_vs_%s%s; check the name, and that its module is installed" % (
+            service.scheduler,
+            engine,
+        )
     if code == errno.ESRCH:
         return "the service is gone; another program changes the table at the same time"
     if code in (errno.ENOENT, errno.EEXIST):

@@ -209,8 +209,10 @@ class _Planner:
         owned = self.removable(key, stay)
         for real_server_key in listed:
             if entry and real_server_key in stay and real_server_key not in owned:
-                self.warnings.append("%s of %s is left alone: it is not in the record"
-                                     % (t.real_server_name(stay[real_server_key]), t.service_name(entry.service)))
+                self.warnings.append(
+                    "%s of %s is left alone: it is not in the record"
+                    % (t.real_server_name(stay[real_server_key]), t.service_name(entry.service))
+                )
                 continue
             noted.pop(real_server_key, None)
             if entry and real_server_key in stay:
@@ -252,11 +254,15 @@ class _Planner:
         else:
             self.gone.add(key)
         if foreign:
-            self.warnings.append("%s is not deleted: it holds real servers that somebody else put there"
-                                 % t.service_name(service))
+            self.warnings.append(
+                "%s is not deleted: it holds real servers that somebody else put there" % t.service_name(service)
+            )
 
     def leave(
-        self, service: t.Service, real_server: t.RealServer, noted: Dict[t.RealServerKey, t.RealServer],
+        self,
+        service: t.Service,
+        real_server: t.RealServer,
+        noted: Dict[t.RealServerKey, t.RealServer],
         stay: Dict[t.RealServerKey, t.RealServer],
     ) -> None:
         """Remove a real server; while it has connections to quiesce for, it stays with weight 0, and stays ours."""
@@ -300,8 +306,11 @@ class _Planner:
         return old.keys() & entry.real_servers.keys() if entry else set()
 
     def warn_left(self, service: t.Service) -> None:
-        reason = "it is not in the record" if not self.is_recorded(service.key) and self.order.recorded is not None \
+        reason = (
+            "it is not in the record"
+            if not self.is_recorded(service.key) and self.order.recorded is not None
             else "it is out of scope"
+        )
         self.warnings.append("%s is left alone: %s" % (t.service_name(service), reason))
 
     def full_record(self) -> t.Table:

@@ -23,7 +23,7 @@ def read(path: str) -> Optional[str]:
     except FileNotFoundError:
         return None
     except UnicodeDecodeError:
-        raise t.TableError("%s: is not a record of ours; move it away, or name another" % path)
+        raise t.TableError("%s: is not a record of ours; move it away, or name another" % path) from None
 
 
 def parse(text: Optional[str], path: str) -> t.Table:

@@ -154,7 +154,7 @@ def _endpoint(address: bytes, port: int) -> str:
 
 def nearest(word: Any, known: Iterable[str]) -> str:
     """Return a hint with the valid name nearest to word, or an empty string."""
-    import difflib
+    import difflib  # noqa: PLC0415 - only needed for a mistake
 
     near = difflib.get_close_matches(str(word), sorted(known), n=1, cutoff=0.5)
     return " Did you mean %r?" % near[0] if near else ""
@@ -211,17 +211,28 @@ def _address(value: Any, path: str) -> bytes:
     try:
         return parse_address(value)
     except TableError as error:
-        raise TableError("%s: %s" % (path, error))
+        raise TableError("%s: %s" % (path, error)) from error
 
 
 # --- config ----------------------------------------------------------------------------------------------------------
 
 _SERVICE_KEYS = frozenset(
-    "address port protocol fwmark family scheduler scheduler_flags one_packet persistence real_servers".split()
+    [
+        "address",
+        "port",
+        "protocol",
+        "fwmark",
+        "family",
+        "scheduler",
+        "scheduler_flags",
+        "one_packet",
+        "persistence",
+        "real_servers",
+    ]
 )
-_REAL_SERVER_KEYS = frozenset("address port forward weight upper_threshold lower_threshold tunnel".split())
-_PERSISTENCE_KEYS = frozenset("timeout netmask engine".split())
-_TUNNEL_KEYS = frozenset("type port checksum".split())
+_REAL_SERVER_KEYS = frozenset(["address", "port", "forward", "weight", "upper_threshold", "lower_threshold", "tunnel"])
+_PERSISTENCE_KEYS = frozenset(["timeout", "netmask", "engine"])
+_TUNNEL_KEYS = frozenset(["type", "port", "checksum"])
 
 
 def parse_config(config: Any, path: str = "config") -> List[Wish]:
@@ -321,8 +332,11 @@ def _scheduler_flags(value: Any, scheduler: Optional[str], path: str) -> int:
         name = "flag-%s" % word if word in (1, 2, 3, "1", "2", "3") else word
         owner, bit = _choice(name, SCHEDULER_FLAGS, where)
         if owner is not None and owner != scheduler:
-            _fail(where, "%s belongs to scheduler %s; name `scheduler: %s` beside it, or use flag-1 to flag-3"
-                  % (name, owner, owner))
+            _fail(
+                where,
+                "%s belongs to scheduler %s; name `scheduler: %s` beside it, or use flag-1 to flag-3"
+                % (name, owner, owner),
+            )
         bits |= bit
     return bits
 
@@ -357,9 +371,7 @@ def _netmask(value: Any, family: int, path: str) -> int:
     return FULL_MASK4 << (32 - bits) & FULL_MASK4
 
 
-def _parse_real_server(
-    item: Any, service: Service, path: str, index: int, addresses: Dict[str, bytes]
-) -> RealServer:
+def _parse_real_server(item: Any, service: Service, path: str, index: int, addresses: Dict[str, bytes]) -> RealServer:
     if type(item) is not dict or not item.keys() <= _REAL_SERVER_KEYS:
         _known(item, _REAL_SERVER_KEYS, "%s[%d]" % (path, index))
     get = item.get
@@ -455,15 +467,20 @@ def service_problem(service: Service) -> Optional[Tuple[str, str]]:
 def real_server_problem(service: Service, real_server: RealServer) -> Optional[Tuple[str, str]]:
     """Return (option, reason) when a complete real server makes no sense in its service, else None."""
     forward = real_server[2]
-    if forward == DR or forward == TUN:
+    if forward in (DR, TUN):
         if real_server[1] != service[3] and service[4] == 0:
-            return ("port", "%s cannot change the port: %d is not the service's %d; use nat, or leave port out"
-                    % (_FORWARD_NAMES[forward], real_server.port, service.port))
+            return (
+                "port",
+                "%s cannot change the port: %d is not the service's %d; use nat, or leave port out"
+                % (_FORWARD_NAMES[forward], real_server.port, service.port),
+            )
     elif forward not in _FORWARD_NAMES:
         return ("forward", "method %d is none of nat, dr, tun, local" % forward)
     if real_server[5] > real_server[4]:
-        return ("lower_threshold", "%d is above upper_threshold %d; the kernel refuses that"
-                % (real_server.lower, real_server.upper))
+        return (
+            "lower_threshold",
+            "%d is above upper_threshold %d; the kernel refuses that" % (real_server.lower, real_server.upper),
+        )
     if real_server[3] < 0 or real_server[4] > MAX_INT:
         return ("weight", "weights and thresholds go from 0 to %d" % MAX_INT)
     if forward == TUN:
@@ -591,8 +608,9 @@ def to_config(entry: Entry) -> Dict[str, Any]:
     if service.fwmark:
         row.update(fwmark=service.fwmark, family=family_name(service.family))
     else:
-        row.update(address=format_address(service.address), port=service.port,
-                   protocol=_PROTOCOL_NAMES[service.protocol])
+        row.update(
+            address=format_address(service.address), port=service.port, protocol=_PROTOCOL_NAMES[service.protocol]
+        )
     row["scheduler"] = service.scheduler
     row["scheduler_flags"] = flag_names(service)
     row["one_packet"] = service.one_packet
@@ -606,8 +624,9 @@ def flag_names(service: Service) -> List[str]:
     names = []
     for bit, generic in ((0x08, "flag-1"), (0x10, "flag-2"), (0x20, "flag-3")):
         if service.scheduler_flags & bit:
-            own = [name for name, (owner, value) in SCHEDULER_FLAGS.items()
-                   if value == bit and owner == service.scheduler]
+            own = [
+                name for name, (owner, value) in SCHEDULER_FLAGS.items() if value == bit and owner == service.scheduler
+            ]
             names.append(own[0] if own else generic)
     return names
 
@@ -744,8 +763,10 @@ def restore_problems(table: Table) -> List[str]:
             problems.append("%s: ipvsadm takes a persistence timeout of 1 s to 31 days only" % service_name(service))
         for real_server in entry.real_servers.values():
             if real_server[2] == LOCAL:
-                problems.append("%s of %s: ipvsadm cannot ask for local forwarding"
-                                % (real_server_name(real_server), service_name(service)))
+                problems.append(
+                    "%s of %s: ipvsadm cannot ask for local forwarding"
+                    % (real_server_name(real_server), service_name(service))
+                )
     return problems
 
 
@@ -754,14 +775,34 @@ def restore_problems(table: Table) -> List[str]:
 Resolver = Callable[[str, int], bytes]
 
 _LONG_OPTIONS = {
-    "--add-service": "-A", "--edit-service": "-E", "--add-server": "-a", "--edit-server": "-e", "--clear": "-C",
-    "--tcp-service": "-t", "--udp-service": "-u", "--fwmark-service": "-f", "--scheduler": "-s", "--persistent": "-p",
-    "--netmask": "-M", "--real-server": "-r", "--gatewaying": "-g", "--ipip": "-i", "--masquerading": "-m",
-    "--weight": "-w", "--u-threshold": "-x", "--l-threshold": "-y", "--ipv6": "-6", "--ops": "-o",
+    "--add-service": "-A",
+    "--edit-service": "-E",
+    "--add-server": "-a",
+    "--edit-server": "-e",
+    "--clear": "-C",
+    "--tcp-service": "-t",
+    "--udp-service": "-u",
+    "--fwmark-service": "-f",
+    "--scheduler": "-s",
+    "--persistent": "-p",
+    "--netmask": "-M",
+    "--real-server": "-r",
+    "--gatewaying": "-g",
+    "--ipip": "-i",
+    "--masquerading": "-m",
+    "--weight": "-w",
+    "--u-threshold": "-x",
+    "--l-threshold": "-y",
+    "--ipv6": "-6",
+    "--ops": "-o",
     "--sched-flags": "-b",
 }
-_WITH_VALUE = frozenset("-t -u -f -s -M -r -w -x -y -b --sctp-service --pe --tun-type --tun-port".split())
-_PLAIN = frozenset("-A -E -a -e -C -g -i -m -l -6 -o --tun-nocsum --tun-csum --tun-remcsum".split())
+_WITH_VALUE = frozenset(
+    ["-t", "-u", "-f", "-s", "-M", "-r", "-w", "-x", "-y", "-b", "--sctp-service", "--pe", "--tun-type", "--tun-port"]
+)
+_PLAIN = frozenset(
+    ["-A", "-E", "-a", "-e", "-C", "-g", "-i", "-m", "-l", "-6", "-o", "--tun-nocsum", "--tun-csum", "--tun-remcsum"]
+)
 
 
 def parse_saved(text: str, resolve: Optional[Resolver] = None, path: str = "line") -> Table:
@@ -774,7 +815,7 @@ def parse_saved(text: str, resolve: Optional[Resolver] = None, path: str = "line
         try:
             _read_line(words, table, resolve)
         except TableError as error:
-            raise TableError("%s %d: %s" % (path, number, error))
+            raise TableError("%s %d: %s" % (path, number, error)) from error
     return table
 
 
@@ -873,7 +914,7 @@ def _read_endpoint(
         address = socket.inet_pton(AF_INET6 if ":" in host else AF_INET, host)
     except (OSError, ValueError):
         if resolve is None:
-            raise TableError("%r is not an IP address" % host)
+            raise TableError("%r is not an IP address" % host) from None
         address = resolve(host, family or AF_INET)
     if not port:
         return address, None
@@ -884,14 +925,14 @@ def _service_port(name: str, protocol: str) -> int:
     try:
         return socket.getservbyname(name, protocol)
     except OSError:
-        raise TableError("port %r is not in /etc/services" % name)
+        raise TableError("port %r is not in /etc/services" % name) from None
 
 
 def _number(text: str, option: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise TableError("%s %r is not a number" % (option, text))
+        raise TableError("%s %r is not a number" % (option, text)) from None
 
 
 def _read_service(key: ServiceKey, options: Dict[str, str]) -> Service:
@@ -920,8 +961,13 @@ def _read_real_server(service: Service, options: Dict[str, str], resolve: Option
         kind = _choice(options.get("--tun-type", "ipip"), TUNNELS, "--tun-type")
         tunnel = (kind, _number(options.get("--tun-port", "0"), "--tun-port"), checksum)
     return RealServer(
-        address, port, forward, _number(options.get("-w", "1"), "-w"),
-        _number(options.get("-x", "0"), "-x"), _number(options.get("-y", "0"), "-y"), *tunnel,
+        address,
+        port,
+        forward,
+        _number(options.get("-w", "1"), "-w"),
+        _number(options.get("-x", "0"), "-x"),
+        _number(options.get("-y", "0"), "-y"),
+        *tunnel,
     )
 
 
@@ -930,6 +976,5 @@ def resolve_host(name: str, family: int) -> bytes:
     try:
         found = socket.getaddrinfo(name, None, family, socket.SOCK_STREAM)
     except OSError as error:
-        raise TableError("host %r cannot be resolved: %s" % (name, error))
-    return socket.inet_pton(family, found[0][4][0].partition("%")[0])
-
+        raise TableError("host %r cannot be resolved: %s" % (name, error)) from error
+    return socket.inet_pton(family, str(found[0][4][0]).partition("%")[0])
