@@ -19,9 +19,9 @@ from lab.common import CHECKOUT, LabError, fail, locked, poll, say, state
 def engine_up() -> engines.Engine:
     engine, why = engines.choose()
     say(f"engine: {engine.name} ({why})")
-    was_up = engine.is_up()
+    before = engine.generation()
     engine.up()
-    if not was_up:
+    if engine.generation() != before:
         forget_scenarios()
     link_collection()
     return engine

@@ -36,6 +36,10 @@ class Engine:
     def is_up(self) -> bool:
         raise NotImplementedError
 
+    def generation(self) -> str:
+        """Changes when the engine starts anew, and its nodes are gone."""
+        raise NotImplementedError
+
     def access(self, slot: int) -> tuple[str, tuple[str, int]]:
         """The management address of a node, and where its ssh answers from here."""
         raise NotImplementedError
@@ -103,6 +107,9 @@ class Local(Engine):
     def is_up(self) -> bool:
         return True
 
+    def generation(self) -> str:
+        return Path("/proc/sys/kernel/random/boot_id").read_text()
+
     def subnet(self) -> str:
         """One /24 of the benchmarking range for each checkout."""
         return f"198.18.{int(checkout_id()[:4], 16) % 250 + 1}"
@@ -148,13 +155,21 @@ class VirtualMachine(Engine):
                     return int(entry.parent.name)
         return None
 
+    def generation(self) -> str:
+        return str(self.process())
+
+    def keys(self) -> list[str]:
+        return [recipe.key() for recipe in images.RECIPES_OF["vm"]]
+
     def is_up(self) -> bool:
         return bool(self.process() and self.facts())
 
     def up(self) -> None:
         images.ensure(images.RECIPES_OF["vm"])
-        if self.is_up():
+        if self.is_up() and self.facts().get("images") == self.keys():
             return
+        if self.is_up():
+            say("the engine runs from older images: starting it anew")
         self.down()
         for attempt in (1, 2, 3):
             self.start()
@@ -179,7 +194,7 @@ class VirtualMachine(Engine):
                 self.command(ports, kvm), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 start_new_session=True, env={**os.environ, "TMPDIR": str(where)},
             )
-        (where / "vm.json").write_text(json.dumps({"pid": process.pid, "ports": ports}))
+        (where / "vm.json").write_text(json.dumps({"pid": process.pid, "ports": ports, "images": self.keys()}))
 
     def command(self, ports: list[int], kvm: bool) -> list[str]:
         key = ssh.public_key().split()[1]
@@ -191,7 +206,7 @@ class VirtualMachine(Engine):
         accelerator = ["-accel", "kvm", "-cpu", "host"]
         if not kvm:
             accelerator = ["-accel", "tcg,thread=multi,tb-size=1024", "-cpu", "Haswell-noTSX"]
-        append = "root=/dev/vda rw quiet console=ttyS0 panic=5 mitigations=off audit=0 net.ifnames=0"
+        append = "root=/dev/vda rw quiet console=ttyS0 panic=5 fsck.mode=skip mitigations=off audit=0 net.ifnames=0"
         return [
             *("qemu-system-x86_64", "-name", f"lvs-lab-{checkout_id()}", "-M", "q35", *accelerator),
             *("-smp", str(min(4, os.cpu_count() or 1)), "-m", str(memory())),
@@ -200,7 +215,7 @@ class VirtualMachine(Engine):
             *("-kernel", str(engine / "vmlinuz"), "-initrd", str(engine / "initrd.img")),
             *("-append", f"{append} lab.key={key}"),
             *(word for disk in disks for word in ("-drive", f"if=virtio,{disk}")),
-            *("-netdev", f"user,id=net,net=198.18.0.0/24,host=198.18.0.2,dns=198.18.0.3,{forwards}"),
+            *("-netdev", f"user,id=net,ipv6=off,net=198.18.0.0/24,host=198.18.0.2,dns=198.18.0.3,{forwards}"),
             *("-device", "virtio-net-pci,netdev=net,romfile="),
         ]
 

@@ -49,11 +49,18 @@ ln -s ../lab-net.service "$root/etc/systemd/system/sysinit.target.wants/lab-net.
 }
 
 echo nameserver 198.18.0.3 >"$root/etc/resolv.conf"
-cat >"$root/etc/fstab" <<'CONF'
-/dev/vda / ext4 rw,noatime 0 0
-CONF
-printf 'ip_vs\nbridge\noverlay\n' >"$root/etc/modules-load.d/lab.conf"
-for unit in podman.service podman.socket podman-auto-update.timer podman-restart.service nftables.service; do
+# The root disk comes with the kernel's command line. With nothing to plug, udev would only cost time at boot.
+: >"$root/etc/fstab"
+printf 'virtio_net\nip_vs\nbridge\nveth\noverlay\n' >"$root/etc/modules-load.d/lab.conf"
+for unit in systemd-udevd.service systemd-udev-trigger.service systemd-udevd-control.socket systemd-udevd-kernel.socket \
+    systemd-remount-fs.service; do
+    ln -sf /dev/null "$root/etc/systemd/system/$unit"
+done
+sed -i 's/^MODULES=.*/MODULES=list/' "$root/etc/initramfs-tools/initramfs.conf"
+printf 'virtio_pci\nvirtio_blk\next4\n' >"$root/etc/initramfs-tools/modules"
+chroot "$root" update-initramfs -u >/dev/null
+
+for unit in podman.service podman.socket podman-auto-update.timer podman-auto-update.service podman-restart.service nftables.service; do
     ln -sf /dev/null "$root/etc/systemd/system/$unit"
 done
 rm -rf "$root"/var/lib/apt/lists/*

@@ -16,14 +16,28 @@ MaxStartups 100
 CONF
 rm -f "$root"/etc/ssh/ssh_host_rsa_key* "$root"/etc/ssh/ssh_host_ecdsa_key*
 
-# Nobody sits at a console, and nothing may start by the clock in the middle of a measurement.
-for unit in getty.target console-getty.service getty@tty1.service systemd-timesyncd.service \
+# Nobody sits at a console, nothing may start by the clock in the middle of a measurement, and what looks after
+# hardware, disks or sessions has nothing to do here. Under emulation each of them costs a second of every boot.
+for unit in getty.target console-getty.service getty@tty1.service systemd-timesyncd.service systemd-logind.service \
     apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service \
-    fstrim.timer systemd-tmpfiles-clean.timer systemd-firstboot.service systemd-update-utmp.service \
-    systemd-networkd.service systemd-networkd.socket systemd-resolved.service ldconfig.service; do
+    fstrim.timer logrotate.timer systemd-tmpfiles-clean.timer systemd-firstboot.service systemd-update-utmp.service \
+    systemd-update-utmp-runlevel.service systemd-networkd.service systemd-networkd.socket systemd-resolved.service \
+    ldconfig.service dev-hugepages.mount dev-mqueue.mount sys-kernel-debug.mount sys-kernel-tracing.mount \
+    sys-kernel-config.mount sys-fs-fuse-connections.mount modprobe@.service kmod-static-nodes.service \
+    systemd-journal-flush.service systemd-journal-catalog-update.service systemd-update-done.service \
+    systemd-sysusers.service systemd-random-seed.service systemd-machine-id-commit.service \
+    systemd-binfmt.service proc-sys-fs-binfmt_misc.automount systemd-pstore.service systemd-user-sessions.service \
+    systemd-ask-password-console.path systemd-ask-password-wall.path logd.service; do
     ln -sf /dev/null "$root/etc/systemd/system/$unit"
 done
+mkdir -p "$root/etc/systemd/system-generators"
+for generator in bless-boot cryptsetup debug getty gpt-auto hibernate-resume integritysetup rc-local run \
+    system-update veritysetup; do
+    ln -sf /dev/null "$root/etc/systemd/system-generators/systemd-$generator-generator"
+done
 ln -sf /lib/systemd/system/multi-user.target "$root/etc/systemd/system/default.target"
+mkdir -p "$root/etc/systemd/journald.conf.d"
+printf '[Journal]\nStorage=volatile\n' >"$root/etc/systemd/journald.conf.d/lab.conf"
 
 # Orderly, and soon: a unit that does not stop shall not hold a restart for 90 seconds.
 mkdir -p "$root/etc/systemd/system.conf.d"

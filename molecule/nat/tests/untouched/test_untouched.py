@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""After the check run, before the first real one: much was announced, nothing was done."""
+
+from __future__ import annotations
+
+import pytest
+from lab.cluster import recaps
+
+VIP = "172.17.60.201"
+CLUSTER = ["director", "rs1", "rs2"]
+
+
+def test_check_mode_announced_changes():
+    recap = recaps()[-1]
+    assert recap["director"]["changed"] > 0
+    assert recap["rs1"]["changed"] > 0
+
+
+@pytest.mark.parametrize("name", CLUSTER)
+def test_no_file_was_written(node, name):
+    host = node(name)
+    assert not host.file("/etc/lvs").exists
+    assert host.run("find /etc -newer /root/.ssh/authorized_keys -type f -path '*lvs*'").stdout == ""
+
+
+def test_table_holds_the_administrators_row_alone(cluster):
+    assert cluster.table("director") == ["-A -t 192.0.2.98:99 -s rr", "-a -t 192.0.2.98:99 -r 192.0.2.96:99 -m -w 7"]
+
+
+@pytest.mark.parametrize("name", CLUSTER)
+def test_nobody_has_the_vip(cluster, name):
+    assert VIP not in cluster.run(name, "ip -o address")
+
+
+def test_nobody_answers(client):
+    assert client.ask(VIP, timeout=3).by.keys().isdisjoint({"rs1", "rs2"})

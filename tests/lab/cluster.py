@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A running scenario seen from the tests: who answers, who answers ARP, what the director counts, what Ansible said."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import os
+import re
+import subprocess
+import time
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import testinfra
+
+from lab.common import CHECKOUT, run, state
+
+# Runs on the client: one process, all requests, one connection each. Prints what each answered.
+ASK = r"""
+import json, socket, sys
+vip, port, count, path, timeout = json.loads(sys.argv[1])
+for _ in range(count):
+    try:
+        with socket.create_connection((vip, port), timeout) as s:
+            s.sendall(b"GET %s HTTP/1.0\r\nHost: lab\r\n\r\n" % path.encode())
+            reply = b""
+            while True:
+                part = s.recv(4096)
+                if not part:
+                    break
+                reply += part
+        print(reply.decode().splitlines()[-1] if reply else "nothing -", flush=True)
+    except OSError as error:
+        print(type(error).__name__, "-", flush=True)
+"""
+
+# Runs on the client: one connection held open, one request for every line of input.
+HOLD = r"""
+import json, socket, sys
+vip, port, timeout = json.loads(sys.argv[1])
+s = socket.create_connection((vip, port), timeout)
+stream = s.makefile("rb")
+for _ in sys.stdin:
+    s.sendall(b"GET / HTTP/1.1\r\nHost: lab\r\n\r\n")
+    length = 0
+    while True:
+        line = stream.readline()
+        if line.lower().startswith(b"content-length:"):
+            length = int(line.split(b":")[1])
+        if line in (b"\r\n", b""):
+            break
+    print(stream.read(length).decode().strip() or "nothing -", flush=True)
+"""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Who answered how often, and as whom the real servers saw the client."""
+
+    by: Counter[str]
+    seen: Counter[str]
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """The packets of one service since it exists, as the director's kernel counts them."""
+
+    connections: int
+    packets_in: int
+    packets_out: int
+
+
+class Cluster:
+    def __init__(self, scenario: str) -> None:
+        self.scenario = scenario
+        self.ssh_config = state() / scenario / "ssh_config"
+        self.nodes = {node["name"]: node for node in json.loads((state() / scenario / "nodes.json").read_text())}
+
+    @functools.lru_cache(maxsize=None)  # noqa: B019 - one cluster lives as long as the test session
+    def host(self, name: str) -> Any:
+        return testinfra.get_host(f"ssh://{name}", ssh_config=str(self.ssh_config), controlpersist=0, timeout=60)
+
+    def ssh(self, name: str, *command: str) -> list[str]:
+        return ["ssh", "-F", str(self.ssh_config), name, *command]
+
+    def run(self, name: str, command: str, timeout: float = 120) -> str:
+        """Run a shell command on a node; one that fails fails the test."""
+        return run(self.ssh(name, command), timeout=timeout).stdout
+
+    def client(self, name: str) -> Client:
+        return Client(self, name)
+
+    def mac(self, name: str, interface: str = "eth0") -> str:
+        """The hardware address of a node's card, as the lab gave it."""
+        return next(card["mac"] for card in self.nodes[name]["interfaces"] if card["name"] == interface)
+
+    def table(self, director: str) -> list[str]:
+        """The kernel's table as ipvsadm prints it for saving."""
+        return self.run(director, "ipvsadm -Sn").splitlines()
+
+    def traffic(self, director: str, vip: str, port: int) -> Traffic:
+        for line in self.run(director, "ipvsadm -Ln --stats --exact").splitlines():
+            words = line.split()
+            if len(words) >= 5 and words[1] in (f"{vip}:{port}", f"[{vip}]:{port}") and words[0] in ("TCP", "UDP"):
+                return Traffic(int(words[2]), int(words[3]), int(words[4]))
+        raise AssertionError(f"{director} has no service {vip}:{port}")
+
+    def traffic_once_counted(self, director: str, vip: str, port: int, more_than: int = 0) -> Traffic:
+        """The kernel sums its counters up every two seconds; wait until what came in shows."""
+        until = time.monotonic() + 20
+        while True:
+            now = self.traffic(director, vip, port)
+            if now.packets_in > more_than or time.monotonic() > until:
+                assert now.packets_in > more_than, f"{director} counted no packets for {vip}:{port}"
+                return now
+            time.sleep(0.5)
+
+    def sources_logged(self, server: str, path: str) -> list[str]:
+        """The addresses from which a real server's access log says this path was asked for."""
+        lines = self.run(server, f"grep -F 'GET {path} ' /var/log/nginx/access.log || true").splitlines()
+        return [line.split()[0] for line in lines]
+
+    def deploy(self, variables: dict[str, dict[str, Any]] | None = None, *arguments: str) -> str:
+        """Run site.yml again as the scenario does, with variables of single hosts changed; returns what Ansible said."""
+        inventory = CHECKOUT / "molecule" / self.scenario / "inventory"
+        extra = state() / self.scenario / "changed.json"
+        extra.write_text(json.dumps({"all": {"hosts": variables or {}}}))
+        command = ["ansible-playbook", "-i", str(inventory), "-i", str(extra), *arguments]
+        return run([*command, str(CHECKOUT / "playbooks" / "site.yml")], cwd=inventory.parent).stdout
+
+    @contextlib.contextmanager
+    def sysctl(self, name: str, key: str, value: str) -> Iterator[None]:
+        """A sysctl of a node changed for as long as the block runs: for negative controls."""
+        before = self.run(name, f"sysctl -n {key}").strip()
+        self.run(name, f"sysctl -qw {key}={value}")
+        try:
+            yield
+        finally:
+            self.run(name, f"sysctl -qw {key}={before}")
+
+
+class Client:
+    """A node that only knows the VIP."""
+
+    def __init__(self, cluster: Cluster, name: str) -> None:
+        self.cluster = cluster
+        self.name = name
+
+    def ask(self, vip: str, port: int = 80, count: int = 1, path: str = "/", timeout: float = 10) -> Answers:
+        """So many requests one after the other, each on its own connection."""
+        request = json.dumps([vip, port, count, path, timeout], separators=(",", ":"))
+        command = self.cluster.ssh(self.name, f"python3 - '{request}'")
+        lines = run(command, stdin=ASK, timeout=60 + count * timeout).stdout.splitlines()
+        pairs = [line.split(maxsplit=1) for line in lines]
+        return Answers(Counter(pair[0] for pair in pairs), Counter(pair[1] for pair in pairs))
+
+    def fresh_path(self) -> str:
+        """A path nobody asked for before, to find the request in a log."""
+        return f"/{uuid.uuid4().hex}"
+
+    @contextlib.contextmanager
+    def connection(self, vip: str, port: int = 80, timeout: float = 60) -> Iterator[Connection]:
+        """One connection that stays open; its ask() sends one more request over it."""
+        request = json.dumps([vip, port, timeout], separators=(",", ":"))
+        quoted = HOLD.replace("'", "'\\''")
+        process = subprocess.Popen(
+            self.cluster.ssh(self.name, f"python3 -c '{quoted}' '{request}'"),
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )
+        try:
+            yield Connection(process)
+        finally:
+            process.kill()
+            process.communicate()
+
+    def arp(self, address: str, interface: str = "eth0") -> set[str]:
+        """The hardware addresses that answer who-has for the address, asked as a broadcast each time."""
+        said = self.cluster.run(self.name, f"arping -b -c 3 -w 4 -I {interface} {address} || true")
+        return {found.lower() for found in re.findall(r"reply from \S+ \[([0-9A-Fa-f:]+)\]", said)}
+
+
+class Connection:
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+
+    def ask(self) -> str:
+        """Who answers one more request on this connection."""
+        assert self.process.stdin and self.process.stdout
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        return (self.process.stdout.readline().split() or ["nothing"])[0]
+
+
+def recaps() -> list[dict[str, dict[str, int]]]:
+    """What each run of Ansible in this scenario counted, oldest first: [{host: {ok: 3, changed: 1, ...}}]."""
+    runs: list[dict[str, dict[str, int]]] = []
+    for line in Path(os.environ["ANSIBLE_LOG_PATH"]).read_text().splitlines():
+        text = line.split(" | ", 1)[-1]
+        if "PLAY RECAP" in text:
+            runs.append({})
+        counted = re.match(r"(\S+)\s+: (ok=.*)", text)
+        if runs and counted:
+            pairs = (word.split("=") for word in counted[2].split())
+            runs[-1][counted[1]] = {key: int(value) for key, value in pairs}
+    return runs
