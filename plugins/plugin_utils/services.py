@@ -480,7 +480,8 @@ def _persistence(read: Any, family: str) -> dict[str, Any] | None:
     return {
         "timeout": read["timeout"] or 0,
         "netmask": FULL_PREFIX[family] if netmask is None else netmask,
-        "engine": known(read["engine"]),
+        # The module reads null as "not named" and would keep an engine that the kernel still has.
+        "engine": known(read["engine"]) or "",
     }
 
 

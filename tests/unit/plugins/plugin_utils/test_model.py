@@ -6,6 +6,8 @@ from __future__ import annotations
 import json
 
 import pytest
+from ansible_collections.lvs.cluster.plugins.module_utils import table
+from ansible_collections.lvs.cluster.plugins.plugin_utils import schema
 from ansible_collections.lvs.cluster.plugins.plugin_utils.model import build
 from ansible_collections.lvs.cluster.plugins.plugin_utils.services import effective_weight
 from ansible_collections.lvs.cluster.tests.unit.plugins.plugin_utils.inventories import (
@@ -117,7 +119,7 @@ class TestTable:
     @pytest.mark.parametrize(("vip", "netmask"), [("192.0.2.10", 32), ("2001:db8::10", 128)])
     def test_persistence_alone_is_its_timeout(self, vip, netmask):
         (row,) = rows(service(vip=vip, persistence=600))
-        assert row["persistence"] == {"timeout": 600, "netmask": netmask, "engine": None}
+        assert row["persistence"] == {"timeout": 600, "netmask": netmask, "engine": ""}
 
     def test_one_host_may_serve_on_two_ports(self):
         (row,) = rows(service(real_servers=[{"host": "rs1", "port": 8080}, {"host": "rs1", "port": 8081}]))
@@ -125,6 +127,32 @@ class TestTable:
 
     def test_no_check_is_no_check(self):
         assert rows(service(check="none")) == rows(service())
+
+
+class TestModule:
+    """The rows as lvs.cluster.ipvs takes them."""
+
+    ROWS = (
+        service(persistence=300),
+        service(name="b", vip="2001:db8::10", forward="tun", protocol="udp", scheduler="sh", scheduler_flags="sh-port"),
+        service(name="c", port=81, forward="dr", real_servers=[{"address": "198.51.100.7"}]),
+    )
+
+    def test_it_accepts_them(self):
+        assert len(table.complete_table(table.parse_config(rows(*self.ROWS)))) == 3
+
+    def test_nothing_is_left_to_what_the_kernel_has(self):
+        for wish in table.parse_config(rows(*self.ROWS)):
+            assert None not in wish.service
+            for server in wish.real_servers or []:
+                assert None not in (server if server.forward == table.TUN else server[:6])
+
+    def test_it_knows_every_word_of_the_schema(self):
+        assert {choice.name for choice in schema.PROTOCOLS} == set(table.PROTOCOLS)
+        assert {choice.name for choice in schema.FORWARDS} == set(table.FORWARDS) - {"local"}
+        assert {name for names in schema.SCHEDULER_FLAGS.values() for name in names} == {
+            name for name, (scheduler, _) in table.SCHEDULER_FLAGS.items() if scheduler
+        }
 
 
 class TestTunnel:
