@@ -97,12 +97,13 @@ def apply(ipvs: Optional[kernel.Ipvs], plan: p.Plan, book: Book) -> None:
     """Change the kernel between two versions of the record: what may be ours, and what is."""
     written = book.text
     if plan.actions:
+        ipvs = ipvs or kernel.load()
         if book.path:
             wide = t.render(plan.widened(book.table))
             if wide != written:
                 record.write(book.path, wide)
                 written = wide
-        (ipvs or kernel.load()).apply(plan.build, plan.remove)
+        ipvs.apply(plan.build, plan.remove)
     if book.path and book.new_text != written:
         record.store(book.path, book.new_text)
 
