@@ -250,9 +250,9 @@ class ListOf:
     """The key of an item that is printed behind its index, because people think in names."""
 
     def words(self) -> str:
-        what = "mappings" if isinstance(self.of, Section) else f"({self.of.words()})"
-        either = f"{self.of.words()}; or a " if self.single else ""
-        return f"{either}list of {what}"
+        if self.single:
+            return f"{self.of.words()}, or a list of them"
+        return "list of mappings" if isinstance(self.of, Section) else f"list of ({self.of.words()})"
 
     def read(self, value: Any, path: str, report: Report) -> list[Any]:
         if not _is_list(value):
@@ -293,7 +293,7 @@ class Section:
     def words(self) -> str:
         if not self.bare:
             return "mapping"
-        return f"mapping; or its {self.bare} alone"
+        return f"mapping, or its {self.bare} alone"
 
     def read(self, value: Any, path: str, report: Report) -> dict[str, Any]:
         if not isinstance(value, Mapping):

@@ -29,6 +29,9 @@ def trusted(value):
 class HostVars(dict):
     """Ansible's hostvars, as far as the reader looks: raw variables, which are not templated."""
 
+    # ansible-core before 2.19 leaves its own class alone by name, and others by this mark.
+    __UNSAFE__ = True
+
     def raw_get(self, host):
         return {"inventory_hostname": host, **self[host]}
 
