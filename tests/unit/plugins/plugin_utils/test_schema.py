@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from ansible_collections.lvs.cluster.plugins.plugin_utils import schema
 from ansible_collections.lvs.cluster.plugins.plugin_utils.schema import UNREADABLE, Vip
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 
@@ -47,6 +47,7 @@ def test_vips(value, address, prefix):
     assert read(schema.VipAddress(), value) == (Vip(ipaddress.ip_address(address), prefix), [])
 
 
+@settings(deadline=None)
 @given(st.one_of(st.text(), st.integers(), st.none(), st.lists(st.text()), st.ip_addresses().map(str)))
 def test_every_value_is_read_or_refused_with_a_reason(value):
     for field in (*schema.VARIABLES, *schema.SERVICE.fields, *schema.REAL_SERVER.fields):
