@@ -201,7 +201,7 @@ def recaps() -> list[dict[str, dict[str, int]]]:
     """What each run of Ansible in this scenario counted, oldest first: [{host: {ok: 3, changed: 1, ...}}]."""
     runs: list[dict[str, dict[str, int]]] = []
     for line in Path(os.environ["ANSIBLE_LOG_PATH"]).read_text().splitlines():
-        text = line.split(" | ", 1)[-1]
+        text = line.split("| ", 1)[-1]
         if "PLAY RECAP" in text:
             runs.append({})
         counted = re.match(r"(\S+)\s+: (ok=.*)", text)

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every scenario of molecule/ from its creation to its end, as `molecule test` runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parent.parent.parent
+SCENARIOS = sorted(path.parent.name for path in (CHECKOUT / "molecule").glob("*/molecule.yml"))
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+STEP = re.compile(r"^INFO\s+(\S+) \S+ (\w+): Executing")
+# A step that found nothing to do is reported as a success; here it is a failure.
+VACUOUS = ("no hosts matched", "no tests found", "no tests ran", "Missing playbook", "No inventory was parsed")
+
+
+@pytest.fixture(scope="session")
+def lab(request):
+    """The engine is up, with its progress shown; the environment for Molecule."""
+    sys.path.insert(0, str(CHECKOUT / "tests"))
+    from lab.common import state
+
+    environment = {
+        **os.environ,
+        "LVS_LAB_STATE": str(state()),
+        "ANSIBLE_HOME": str(state() / "ansible"),
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PYTHONUNBUFFERED": "1",
+        **accelerator(),
+    }
+    terminal = request.config.pluginmanager.getplugin("capturemanager")
+    with terminal.global_and_fixture_disabled():
+        print(flush=True)
+        subprocess.run([sys.executable, str(CHECKOUT / "tests" / "lab"), "up"], check=True, env=environment)
+    return environment
+
+
+def accelerator() -> dict[str, str]:
+    """Mitogen's strategy where it is installed; LAB_STRATEGY=linear turns it off. A scenario may insist on plain."""
+    if "LAB_STRATEGY" in os.environ:
+        return {}
+    try:
+        import ansible_mitogen
+    except ImportError:
+        return {}
+    plugins = Path(ansible_mitogen.__file__).parent / "plugins" / "strategy"
+    return {"LAB_STRATEGY": "mitogen_linear", "LAB_STRATEGY_PLUGINS": str(plugins)}
+
+
+def test_there_are_scenarios():
+    assert SCENARIOS
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_scenario(scenario, lab, timings, capfd):
+    tests = list((CHECKOUT / "molecule" / scenario / "tests").rglob("test_*.py"))
+    assert tests, f"scenario {scenario} has no test files"
+    steps: list[tuple[str, float]] = []
+    timings[scenario] = steps
+    with capfd.disabled():
+        print(flush=True)
+        returned, vacuous = run_molecule(scenario, lab, steps)
+    save_timings(lab, timings)
+    assert not vacuous, f"scenario {scenario} passed over nothing: {vacuous}"
+    assert returned == 0, f"scenario {scenario} failed; what it printed is above"
+
+
+def run_molecule(scenario, environment, steps):
+    """Show the run as it goes; note how long each step took and which found nothing to do."""
+    destroy = "never" if os.environ.get("LAB_KEEP") else "always"
+    process = subprocess.Popen(
+        ["molecule", "test", "--scenario-name", scenario, "--destroy", destroy],
+        cwd=CHECKOUT, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        text=True, errors="replace",
+    )
+    vacuous, step, began = [], "start", time.monotonic()
+    for line in process.stdout:
+        print(line, end="", flush=True)
+        plain = COLOUR.sub("", line)
+        vacuous += [plain.strip() for sign in VACUOUS if sign in plain]
+        started = STEP.match(plain)
+        if started:
+            steps.append((step, time.monotonic() - began))
+            step, began = started[2], time.monotonic()
+    steps.append((step, time.monotonic() - began))
+    return process.wait(), vacuous
+
+
+def save_timings(environment, timings):
+    path = Path(environment["LVS_LAB_STATE"]) / "timings.json"
+    known = json.loads(path.read_text()) if path.exists() else {}
+    path.write_text(json.dumps({**known, **timings}, indent=1))
