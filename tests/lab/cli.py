@@ -71,7 +71,8 @@ def create(arguments: argparse.Namespace) -> None:
                 return
             remove(engine, name)
         for node, slot in zip(planned, free_slots(len(planned))):
-            node.update(slot=slot, mgmt=engine.access(slot)[0])
+            # The hardware address follows the place: QEMU's network goes on believing in the one it once saw there.
+            node.update(slot=slot, mgmt=engine.access(slot)[0], mgmt_mac=scenario.mac("", "", f"management {slot}"))
         where = state() / name
         where.mkdir(parents=True, exist_ok=True)
         (where / "nodes.json").write_text(json.dumps(planned))
@@ -84,7 +85,7 @@ def create(arguments: argparse.Namespace) -> None:
 
 
 def without_place(node: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in node.items() if key not in ("slot", "mgmt")}
+    return {key: value for key, value in node.items() if key not in ("slot", "mgmt", "mgmt_mac")}
 
 
 def all_running(engine: engines.Engine, name: str, nodes: list[dict[str, Any]]) -> bool:

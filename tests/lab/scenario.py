@@ -92,7 +92,6 @@ def node(scenario: str, name: str, variables: dict[str, Any]) -> dict[str, Any]:
     return {
         "name": name,
         "image": image,
-        "mgmt_mac": mac(scenario, name, "management"),
         "interfaces": [
             {
                 "name": f"eth{number}",
