@@ -169,7 +169,7 @@ class Socket:
     """A netlink socket that never waits for ever and takes no answer but its own."""
 
     def __init__(self, transport: Any = None, timeout: float = TIMEOUT) -> None:
-        self.sock = transport or _open(timeout)
+        self.sock = transport or open_socket(timeout)
         self.timeout = timeout
         self.sequence = 0
         self.buffer = bytearray(BUFFER)
@@ -276,7 +276,8 @@ class Socket:
             start += (length + 3) & ~3
 
 
-def _open(timeout: float) -> socket.socket:
+def open_socket(timeout: float) -> socket.socket:
+    """Return a generic netlink socket of this network namespace."""
     sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_GENERIC)
     sock.settimeout(timeout)
     # An old kernel has not this option; its error answers repeat the request, which is harmless.
