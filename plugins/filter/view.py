@@ -12,7 +12,7 @@ from ansible_collections.lvs.cluster.plugins.plugin_utils.view import view
 
 
 def _view(model: Any, host: str) -> dict[str, Any]:
-    if not isinstance(model, Mapping) or "clusters" not in model or "hosts" not in model:
+    if not isinstance(model, Mapping) or "clusters" not in model:
         raise AnsibleFilterError("lvs.cluster.view: the input is not the registered result of lvs.cluster.model")
     return view(model, host)
 

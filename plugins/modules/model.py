@@ -57,8 +57,9 @@ RETURN = r"""
 clusters:
   description:
     - Each cluster by its name, which is that of its two groups.
-    - What grows with the services (C(services), C(table), C(vips), C(duties)) is JSON text, because Ansible spends time
-      on every single value of a result, for every host. P(lvs.cluster.view#filter) opens it; C(from_json) does, too.
+    - What grows with services or hosts is text, because Ansible spends time on every single value of a result, for
+      every host. P(lvs.cluster.view#filter) opens it. C(services), C(table) and C(vips) are JSON; C(directors) and
+      C(realservers) are lines of a host's name and its JSON record.
   returned: success
   type: dict
   sample:
@@ -67,25 +68,14 @@ clusters:
       health: none
       failover: none
       removed: delete
-      directors:
-        director1: {ipv4: 10.0.0.1, ipv6: null, interface: eth0}
-      realservers:
-        rs1:
-          ipv4: 10.0.0.11
-          ipv6: null
-          interface: null
-          weight: null
-          duties: '{"hidden_vips":[{"address":"192.0.2.10","family":"ipv4","forward":"dr",...}],...}'
       forwards: {ipv4: [dr], ipv6: []}
       schedulers: [wlc]
+      gateways: {ipv4: 10.0.0.1, ipv6: null}
       vips: '[{"address":"192.0.2.10","prefix":32,"family":"ipv4"}]'
-      services: '[{"name":"web","path":"lvs_services[0] (web)","family":"ipv4","vip":"192.0.2.10",...}]'
-      table: '[{"address":"192.0.2.10","port":80,"protocol":"tcp","scheduler":"wlc",...}]'
-hosts:
-  description: The name of each host's cluster. Hosts in none are absent.
-  returned: success
-  type: dict
-  sample: {director1: directors/realservers, rs1: directors/realservers}
+      services: '[{"name":"web","path":"lvs_services[0] (web)","family":"ipv4","vip":"192.0.2.10","prefix":32,...}]'
+      table: '[{"address":"192.0.2.10","port":80,"protocol":"tcp","scheduler":"wlc","real_servers":[...],...}]'
+      directors: '"director1" {"ipv4":"10.0.0.1","ipv6":null,"interface":"eth0"}'
+      realservers: '"rs1" {"ipv4":"10.0.0.11","ipv6":null,"interface":null,"weight":null,"duties":{...}}'
 problems:
   description: What is wrong with the inventory, each in one line with its place and how to mend it.
   returned: failure

@@ -5,7 +5,7 @@ import pytest
 from ansible.errors import AnsibleFilterError
 from ansible_collections.lvs.cluster.plugins.filter.view import FilterModule
 
-MODEL = {"changed": False, "clusters": {}, "hosts": {}}
+MODEL = {"changed": False, "clusters": {}}
 
 
 def test_it_looks_a_host_up():

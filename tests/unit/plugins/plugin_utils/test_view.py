@@ -96,10 +96,26 @@ def test_several_directors_are_no_gateway():
     assert view(pack(build(hostvars, groups)), "rs1")["gateways"] == {"ipv4": None, "ipv6": None}
 
 
-def test_the_model_is_few_values_however_many_services():
-    def values(item):
-        inner = item.values() if isinstance(item, dict) else item if isinstance(item, list) else ()
-        return 1 + sum(values(one) for one in inner)
+def values(item):
+    inner = item.values() if isinstance(item, dict) else item if isinstance(item, list) else ()
+    return 1 + sum(values(one) for one in inner)
 
-    many = [service(name=f"s{port}", port=port, forward="dr") for port in range(1, 501)]
-    assert values(packed(*many)) == values(packed(many[0]))
+
+def test_the_model_is_few_values_however_many_services_and_hosts():
+    many = [service(name=f"s{port}", port=port, forward="dr") for port in range(1, 101)]
+    hostvars, groups = inventory(*many)
+    for n in range(20, 120):
+        hostvars[f"rs{n}"] = {**hostvars["rs1"], "lvs_address": f"10.0.1.{n}"}
+        groups["realservers"].append(f"rs{n}")
+    model = pack(build(hostvars, groups))
+    assert values(model) == values(packed(many[0]))
+    assert view(model, "rs119")["ipv4"] == "10.0.1.119"
+    assert view(model, "s11")["cluster"] is None
+
+
+@pytest.mark.parametrize("name", ['quote"d', "täb\there", "back\\slash", "rs1"])
+def test_any_host_name_is_found(name):
+    hostvars, groups = inventory()
+    hostvars[name] = {**hostvars["rs1"], "lvs_address": "10.0.0.99"}
+    groups["realservers"] = ["rs2", name, "rs3"]
+    assert view(pack(build(hostvars, groups)), name)["ipv4"] == "10.0.0.99"
