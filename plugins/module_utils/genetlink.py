@@ -179,6 +179,11 @@ class Socket:
         """Close the socket."""
         self.sock.close()
 
+    def wait_at_most(self, seconds: float) -> None:
+        """Set how long an answer may take from now on."""
+        self.timeout = seconds
+        self.sock.settimeout(seconds)
+
     def family(self, name: str) -> int:
         """Return a family's id; the kernel loads its module when it can. NetlinkError with ENOENT if there is none."""
         payload = attribute(CTRL_ATTR_FAMILY_NAME, name.encode() + b"\0")

@@ -10,7 +10,7 @@ import errno
 import os
 import struct
 from socket import htons, ntohs
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from ansible_collections.lvs.cluster.plugins.module_utils import genetlink as g
 from ansible_collections.lvs.cluster.plugins.module_utils import table as t
@@ -137,7 +137,7 @@ def _open() -> Optional[Ipvs]:
     except g.NetlinkError as error:
         if error.code == errno.ENOENT:
             return None
-        raise KernelError(_plain(error)) from error
+        raise KernelError(plain(error)) from error
 
 
 def _modprobe() -> None:
@@ -167,7 +167,8 @@ def missing_message() -> str:
     )
 
 
-def _plain(error: g.NetlinkError) -> str:
+def plain(error: g.NetlinkError) -> str:
+    """Return what a netlink error means here."""
     if error.code == errno.EPERM:
         return PERMISSION
     return "The kernel's IPVS cannot be read or changed: %s" % error
@@ -280,7 +281,7 @@ _DEST_FIELDS = _wanted(
 )
 
 
-def _nest(message: g.Message, name: str) -> Tuple[int, int]:
+def nest(message: g.Message, name: str) -> Tuple[int, int]:
     """Return where the nest of a message lies. NetlinkError when there is none."""
     for number, start, end in g.walk(message.data, message.start, message.end):
         if number == TOP[name]:
@@ -292,7 +293,8 @@ def _missing(what: str) -> g.NetlinkError:
     return g.NetlinkError("the kernel's answer leaves out an attribute of a %s" % what)
 
 
-def _text(value: Optional[bytes]) -> str:
+def text(value: Optional[bytes]) -> str:
+    """Return the text of a string attribute, which ends with a zero byte."""
     return value.split(b"\0", 1)[0].decode("ascii", "replace") if value else ""
 
 
@@ -320,7 +322,7 @@ class Codec:
 
     def service(self, message: g.Message) -> Tuple[t.Service, Optional[bytes], Optional[bytes]]:
         """Return (service, statistics, 64-bit statistics) of an answer to GET_SERVICE."""
-        start, end = _nest(message, "SERVICE")
+        start, end = nest(message, "SERVICE")
         family, protocol, address, port, mark, scheduler, flags, timeout, netmask, engine, stats, stats64 = (
             self.services.decode(message.data, start, end)
         )
@@ -345,13 +347,13 @@ class Codec:
             mask = netmask
         service = t.Service(
             *key,
-            _text(scheduler),
+            text(scheduler),
             bits & FLAGS_SCHEDULER,
             bool(bits & FLAG_ONE_PACKET),
             persistent,
             timeout,
             mask,
-            _text(engine),
+            text(engine),
         )
         return service, stats, stats64
 
@@ -362,7 +364,7 @@ class Codec:
         if end - start >= 4:
             length, number = g.ATTRIBUTE.unpack_from(message.data, start)
             if number & g.NLA_TYPE_MASK != TOP["DEST"] or length != end - start:
-                start, end = _nest(message, "DEST")
+                start, end = nest(message, "DEST")
             else:
                 start += 4
         (
@@ -423,7 +425,7 @@ class Ipvs:
         try:
             return g.retry_dump(self._read)
         except g.NetlinkError as error:
-            raise KernelError(_plain(error)) from error
+            raise KernelError(plain(error)) from error
 
     def _read(self) -> Current:
         codec = Codec()
@@ -431,7 +433,7 @@ class Ipvs:
         busy: Set[Tuple[t.ServiceKey, t.RealServerKey]] = set()
         opaque: Set[t.ServiceKey] = set()
         unsupported: List[Dict[str, str]] = []
-        services = [codec.service(message)[0] for message in self._dump("GET_SERVICE", b"")]
+        services = [codec.service(message)[0] for message in self.dump("GET_SERVICE", b"")]
         for service in services:
             problem = t.service_problem(service)
             if problem:
@@ -439,7 +441,7 @@ class Ipvs:
                 continue
             key = service.key
             rows: Dict[t.RealServerKey, t.RealServer] = {}
-            for message in self._dump("GET_DEST", encode_service_name(service)):
+            for message in self.dump("GET_DEST", encode_service_name(service)):
                 row = codec.real_server(message, service.family)
                 real_server = row[0]
                 problem = t.real_server_problem(service, real_server)
@@ -455,8 +457,18 @@ class Ipvs:
             table[key] = t.Entry(service, dict(reversed(list(rows.items()))))
         return Current(table, frozenset(busy), frozenset(opaque), tuple(unsupported))
 
-    def _dump(self, command: str, payload: bytes) -> Any:
+    def dump(self, command: str, payload: bytes) -> Iterator[g.Message]:
+        """Yield the answers to a dump."""
         return self.sock.dump(self.family, g.Request(COMMAND[command], payload))
+
+    def ask(self, command: str, payload: bytes) -> Iterator[g.Message]:
+        """Yield the answers to a single question."""
+        return self.sock.ask(self.family, g.Request(COMMAND[command], payload))
+
+    def command(self, command: str, payload: bytes) -> int:
+        """Do one command; return the errno of its refusal, or 0."""
+        refused = self.sock.batch(self.family, [g.Request(COMMAND[command], payload)])
+        return refused[0].code if refused else 0
 
     def apply(self, build: Sequence[Action], remove: Sequence[Action]) -> None:
         """Do the actions in order; nothing is removed before all that is built stands. Refused on the first error."""
@@ -476,7 +488,7 @@ class Ipvs:
                 if code:
                     refused[refusal.place] = code
         except g.NetlinkError as error:
-            raise KernelError("%s (%d commands were done before)" % (_plain(error), len(done))) from error
+            raise KernelError("%s (%d commands were done before)" % (plain(error), len(done))) from error
         done += [action for index, action in enumerate(batch) if index not in refused]
         if refused:
             first = min(refused)
@@ -508,10 +520,10 @@ class Ipvs:
         for wanted in doubtful.values():
             service = next(iter(wanted.values())).service
             try:
-                messages = self._dump("GET_DEST", encode_service_name(service))
+                messages = self.dump("GET_DEST", encode_service_name(service))
                 found = {row[0].key: row[0] for row in (codec.real_server(m, service.family) for m in messages)}
             except g.NetlinkError as error:
-                raise KernelError(_plain(error)) from error
+                raise KernelError(plain(error)) from error
             for key, action in wanted.items():
                 if found.get(key) != action.real_server:
                     raise KernelError(

@@ -604,19 +604,24 @@ def _mark_range(value: Any, path: str) -> Tuple[int, int]:
 def to_config(entry: Entry) -> Dict[str, Any]:
     """Return a service as a row of config that names everything."""
     service = entry.service
-    row: Dict[str, Any] = {}
-    if service.fwmark:
-        row.update(fwmark=service.fwmark, family=family_name(service.family))
-    else:
-        row.update(
-            address=format_address(service.address), port=service.port, protocol=_PROTOCOL_NAMES[service.protocol]
-        )
+    row = identity(service)
     row["scheduler"] = service.scheduler
     row["scheduler_flags"] = flag_names(service)
     row["one_packet"] = service.one_packet
     row["persistence"] = _persistence_config(service)
     row["real_servers"] = [_real_server_config(entry.real_servers[key]) for key in sorted(entry.real_servers)]
     return row
+
+
+def identity(service: Service) -> Dict[str, Any]:
+    """Return the options of a row of config that tell which service it is."""
+    if service.fwmark:
+        return {"fwmark": service.fwmark, "family": family_name(service.family)}
+    return {
+        "address": format_address(service.address),
+        "port": service.port,
+        "protocol": _PROTOCOL_NAMES[service.protocol],
+    }
 
 
 def flag_names(service: Service) -> List[str]:

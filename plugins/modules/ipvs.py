@@ -437,6 +437,7 @@ def empty_refusal(params):
 
 
 def main():
+    """Run the module."""
     module = AnsibleModule(argument_spec=ARGUMENTS, required_if=REQUIRED_IF, supports_check_mode=True)
     refusal = empty_refusal(module.params)
     if refusal:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib
 import json
 import os
 import random
@@ -28,11 +29,18 @@ import sys
 import tempfile
 import threading
 import time
+import types
 import zipapp
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Optional
 
-UTILS = "ansible_collections/lvs/cluster/plugins/module_utils"
+CODE = [
+    *(
+        "module_utils/%s.py" % name
+        for name in ("genetlink", "kernel", "kernel_state", "plan", "record", "states", "table")
+    ),
+    *("modules/%s.py" % name for name in ("ipvs_info", "ipvs_sync", "ipvs_timeouts")),
+]
 CHECKS: Dict[str, Callable[[], None]] = {}
 VIP = "192.0.2.1"
 WEB = {"address": VIP, "port": 80, "protocol": "tcp"}
@@ -42,10 +50,10 @@ def bundle(target: str) -> None:
     """Write this script and the code it checks into one file that Python runs."""
     here = Path(__file__).resolve()
     with tempfile.TemporaryDirectory() as folder:
-        utils = Path(folder, UTILS)
-        utils.mkdir(parents=True)
-        for name in ("genetlink", "kernel", "plan", "record", "states", "table"):
-            shutil.copy(here.parents[2] / "plugins" / "module_utils" / (name + ".py"), utils)
+        for name in CODE:
+            target_file = Path(folder, "ansible_collections/lvs/cluster/plugins", name)
+            target_file.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(here.parents[2] / "plugins" / name, target_file)
         shutil.copy(here, Path(folder, "__main__.py"))
         zipapp.create_archive(folder, target)
 
@@ -101,6 +109,21 @@ def set_table(config: List[Dict[str, Any]], **params: Any) -> Dict[str, Any]:
     again = run(**params)
     assert not again["changed"], "the second run changes %s" % again["commands"]
     return did
+
+
+def run_other(name: str, check_mode: bool = False, **params: Any) -> Dict[str, Any]:
+    """Run one of the smaller modules; its result, or what it raises."""
+    # All they need of Ansible is the class that reads their parameters.
+    basic = types.ModuleType("ansible.module_utils.basic")
+    basic.AnsibleModule = Module  # type: ignore[attr-defined]
+    sys.modules.setdefault("ansible", types.ModuleType("ansible"))
+    sys.modules.setdefault("ansible.module_utils", types.ModuleType("ansible.module_utils"))
+    sys.modules.setdefault("ansible.module_utils.basic", basic)
+    code = importlib.import_module("ansible_collections.lvs.cluster.plugins.modules." + name)
+    module = Module(check_mode, {})
+    module.params = {**dict.fromkeys(code.ARGUMENTS), **params}
+    result: Dict[str, Any] = code.run(module)
+    return result
 
 
 # --- the judge -------------------------------------------------------------------------------------------------------
@@ -486,6 +509,102 @@ def without_the_privilege_the_error_says_so() -> None:
     os.waitpid(child, 0)
     text = os.read(reader, 4096).decode()
     assert text.startswith("KernelError: ") and "CAP_NET_ADMIN" in text, text
+
+
+@check
+def timeouts_are_what_ipvsadm_lists() -> None:
+    for asked, line in (
+        ({"tcp": 901, "tcp_fin": 121, "udp": 301}, "901 121 301"),
+        ({"tcp": 0, "udp": 17}, "901 121 17"),
+        ({"tcp": 900, "tcp_fin": 120, "udp": 300}, "900 120 300"),
+    ):
+        said, did = run_other("ipvs_timeouts", True, **asked), run_other("ipvs_timeouts", **asked)
+        assert said == did and did["changed"]
+        assert ipvsadm("-Ln --timeout").strip() == "Timeout (tcp tcpfin udp): " + line
+        assert not run_other("ipvs_timeouts", **asked)["changed"]
+        assert run_other("ipvs_info", gather=["timeouts"])["timeouts"] == did["after"]
+
+
+@check
+def sync_daemons_are_what_ipvsadm_lists() -> None:
+    def sync(**params: Any) -> Dict[str, Any]:
+        params.setdefault("state", "present")
+        said = run_other("ipvs_sync", True, **params)
+        did = run_other("ipvs_sync", **params)
+        assert (said["changed"], said["commands"]) == (did["changed"], did["commands"])
+        if params["state"] == "present":
+            assert not run_other("ipvs_sync", **params)["changed"]
+        return did
+
+    master = {"daemon": "master", "interface": "lo", "sync_id": 7}
+    assert sync(**master)["changed"]
+    assert listed() == ["master sync daemon (mcast=lo, syncid=7, maxlen=1472, group=224.0.0.81, port=8848, ttl=1)"]
+    time.sleep(0.2)
+    moved = sync(**master, group="239.1.2.3", port=9999, ttl=5, max_length=1000)
+    assert moved["restarted"]
+    assert moved["commands"][0] == "ipvsadm --stop-daemon master"
+    assert sync(daemon="backup", interface="lo", sync_id=8)["changed"]
+    lines = listed()
+    assert lines[0] == "master sync daemon (mcast=lo, syncid=7, maxlen=1000, group=239.1.2.3, port=9999, ttl=5)"
+    assert lines[1].startswith("backup sync daemon (mcast=lo, syncid=8, ")
+    assert not sync(daemon="master")["changed"], "what is not named must stay"
+    assert len(run_other("ipvs_info", gather=["daemons"])["daemons"]) == 2
+    time.sleep(0.2)
+    for daemon in ("master", "backup"):
+        assert sync(daemon=daemon, state="absent")["changed"]
+        assert not sync(daemon=daemon, state="absent")["changed"]
+    assert listed() == []
+    sync(**master)
+    assert sync(daemon="master", state="absent")["changed"], "stopped as soon as started"
+    assert listed() == []
+    ipvsadm("--start-daemon backup --mcast-interface lo --syncid 9")
+    assert run_other("ipvs_info", gather=["daemons"])["daemons"][0]["sync_id"] == 9
+    time.sleep(0.2)
+    sync(daemon="backup", state="absent")
+    for params, words in (
+        ({"daemon": "master", "interface": "nosuch0"}, "No such device: there is no interface nosuch0"),
+        ({"daemon": "master", "interface": "lo", "group": "192.0.2.1"}, "is no multicast address"),
+    ):
+        try:
+            sync(**params)
+        except Exception as error:
+            assert words in str(error), error
+        else:
+            raise AssertionError("the kernel took %s" % params)
+
+
+def listed() -> List[str]:
+    """Return the sync daemons as ipvsadm lists them, without trailing blanks."""
+    return [line.strip() for line in ipvsadm("-Ln --daemon").splitlines() if line.strip()]
+
+
+@check
+def info_counts_connections() -> None:
+    with echo_server(8003) as port, connection(port) as talk:
+        talk()
+        info = run_other(
+            "ipvs_info",
+            gather=["connections", "services", "schedulers"],
+            limit=10,
+            connections={"real_server": "127.0.0.1", "state": "ESTABLISHED"},
+        )
+        assert info["available"] and info["version"] == "1.2.1", info
+        assert info["connection_count"] == 1
+        (found,) = info["connections"]
+        assert (found["address"], found["port"], found["real_server_port"]) == (VIP, 8000, port)
+        assert "wlc" in info["schedulers"]["loaded"]
+        assert not run(config=info["services"])["changed"]
+        for _attempt in range(50):
+            (service,) = run_other("ipvs_info", gather=["statistics"])["statistics"]
+            if service["in_packets"]:
+                break
+            time.sleep(0.2)
+        assert service["connections"] == 1 and service["in_bytes"] > 0, service
+        assert service["real_servers"][0]["active"] == 1
+        line = ipvsadm("-Ln --stats --exact").splitlines()[3].split()
+        assert [int(word) for word in line[2:]] == [
+            service[name] for name in ("connections", "in_packets", "out_packets", "in_bytes", "out_bytes")
+        ]
 
 
 # --- helpers ---------------------------------------------------------------------------------------------------------
