@@ -9,7 +9,7 @@ its own, so the machine's table is not touched.
 
     tests/integration/ipvs_kernel.py --bundle check.pyz     # where the collection is: one file to carry over
     python3 check.pyz [NAME ...]                            # on the machine: all checks, or those named
-    python3 check.pyz --record tape.json                    # write what the kernel said, for the unit tests
+    python3 check.pyz --record FOLDER                       # write what the kernel said, for the unit tests
 """
 
 from __future__ import annotations
@@ -682,43 +682,77 @@ class Tape:
         self.tape.append(["recv", bytes(view[:size]).hex()])
         return size
 
+    def settimeout(self, seconds: float) -> None:
+        """Set the timeout."""
+        self.sock.settimeout(seconds)
+
     def close(self) -> None:
         """Close."""
         self.sock.close()
 
 
-def record_tape(path: str) -> None:
-    """Apply a table, change it, be refused, read it back; write the talk with the kernel down."""
-    from ansible_collections.lvs.cluster.plugins.module_utils import genetlink, kernel, plan
-    from ansible_collections.lvs.cluster.plugins.module_utils import table as t
+def taped() -> Any:
+    """Return a connection to the kernel, and the tape that everything said on it is written to."""
+    from ansible_collections.lvs.cluster.plugins.module_utils import genetlink, kernel
 
-    ipvsadm("-C")
     tape: List[List[str]] = []
     sock = genetlink.Socket(Tape(genetlink.open_socket(30), tape))
-    ipvs = kernel.Ipvs(sock, sock.family(kernel.FAMILY))
+    return kernel.Ipvs(sock, sock.family(kernel.FAMILY)), tape
+
+
+def record_tapes(folder: str) -> None:
+    """Write two talks with the kernel down, and what was understood."""
+    ipvsadm("-C")
+    write_tape(folder, "ipvs_tape.json", record_table())
+    ipvsadm("-C")
+    write_tape(folder, "ipvs_state_tape.json", record_state())
+
+
+def write_tape(folder: str, name: str, content: Dict[str, Any]) -> None:
+    """Write one tape with where it comes from."""
+    with open(os.path.join(folder, name), "w", encoding="ascii") as file:
+        json.dump({"kernel": os.uname().release, "byteorder": sys.byteorder, **content}, file, indent=0)
+        file.write("\n")
+
+
+def record_table() -> Dict[str, Any]:
+    """Apply a table, read it back, be refused."""
+    from ansible_collections.lvs.cluster.plugins.module_utils import kernel, plan
+    from ansible_collections.lvs.cluster.plugins.module_utils import table as t
+
+    ipvs, tape = taped()
     table = t.parse_saved(BY_HAND)
     made = plan.make_plan(plan.Order("merged", t.parse_config([t.to_config(e) for e in table.values()])), ipvs.read())
     ipvs.apply(made.build, made.remove)
     seen = ipvs.read()
     bad = plan.Action("-A", t.default_service((t.AF_INET, 6, t.parse_address(VIP), 9, 0))._replace(scheduler="nosuch"))
+    refused = ""
     try:
         ipvs.apply([bad], [])
     except kernel.Refused as error:
         refused = str(error)
-    with open(path, "w", encoding="ascii") as file:
-        json.dump(
-            {
-                "kernel": os.uname().release,
-                "byteorder": sys.byteorder,
-                "text": BY_HAND,
-                "tape": tape,
-                "table": t.render(seen.table),
-                "refused": refused,
-            },
-            file,
-            indent=0,
-        )
-        file.write("\n")
+    return {"text": BY_HAND, "tape": tape, "table": t.render(seen.table), "refused": refused}
+
+
+def record_state() -> Dict[str, Any]:
+    """Use a service; read and set what is beside the table."""
+    from ansible_collections.lvs.cluster.plugins.module_utils import kernel_state as ks
+
+    with echo_server(8004) as port, connection(port) as talk:
+        talk()
+        time.sleep(3)
+        ipvs, tape = taped()
+        statistics = ks.read_statistics(ipvs)
+    info = ks.read_info(ipvs)
+    ks.write_timeouts(ipvs, {"tcp": 901, "udp": 301})
+    timeouts = ks.read_timeouts(ipvs)
+    ks.start_daemon(ipvs, ks.Daemon("master", "lo", 7, 1000, bytes([239, 1, 2, 3]), 9999, 5))
+    ks.start_daemon(ipvs, ks.Daemon("backup", "lo", 8))
+    time.sleep(0.5)
+    daemons = [daemon.config() for daemon in ks.read_daemons(ipvs).values()]
+    for role in ("master", "backup"):
+        ks.stop_daemon(ipvs, role)
+    return {"tape": tape, "statistics": statistics, "info": info, "timeouts": timeouts, "daemons": daemons}
 
 
 def selected(names: List[str]) -> Iterator[str]:
@@ -745,7 +779,7 @@ def main() -> int:
     for line in ("link set lo up", "address add %s/32 dev lo" % VIP):
         subprocess.run(["ip", *line.split()], check=True)
     if options.record:
-        record_tape(options.record)
+        record_tapes(options.record)
         return 0
     failed = 0
     for name in selected(options.names):

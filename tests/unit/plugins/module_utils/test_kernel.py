@@ -4,11 +4,9 @@
 from __future__ import annotations
 
 import errno
-import json
 import random
 import socket
 import sys
-from pathlib import Path
 
 import pytest
 from ansible_collections.lvs.cluster.plugins.module_utils import genetlink as g
@@ -16,42 +14,12 @@ from ansible_collections.lvs.cluster.plugins.module_utils import kernel
 from ansible_collections.lvs.cluster.plugins.module_utils import plan as p
 from ansible_collections.lvs.cluster.plugins.module_utils import table as t
 from ansible_collections.lvs.cluster.tests.unit.plugins.module_utils import tables
+from ansible_collections.lvs.cluster.tests.unit.plugins.module_utils.tapes import Player, load, same_byte_order
 from hypothesis import given, settings
 
-TAPE = json.loads((Path(__file__).parent / "fixtures" / "ipvs_tape.json").read_text(encoding="ascii"))
+TAPE = load("ipvs_tape.json")
 
-pytestmark = pytest.mark.skipif(
-    sys.byteorder != TAPE["byteorder"], reason="netlink speaks the machine's byte order, the fixture the other one"
-)
-
-
-class Player:
-    """A socket that plays a tape: it demands the bytes that were sent, and gives those that came."""
-
-    def __init__(self, tape):
-        self.tape = list(tape)
-        self.damage = None
-
-    def send(self, data):
-        if self.damage:
-            # Damage may end an exchange early; the next one begins at the next request.
-            while self.tape and self.tape[0][0] == "recv":
-                self.tape.pop(0)
-        if self.tape:
-            kind, want = self.tape.pop(0)
-            assert self.damage or (kind, data.hex()) == ("send", want)
-
-    def recv_into(self, view):
-        if not self.tape or self.tape[0][0] != "recv":
-            raise socket.timeout("timed out")
-        data = bytes.fromhex(self.tape.pop(0)[1])
-        if self.damage:
-            data = self.damage(data)
-        view[: len(data)] = data
-        return len(data)
-
-    def close(self):
-        self.tape = []
+pytestmark = same_byte_order(TAPE)
 
 
 def play_until_written():
