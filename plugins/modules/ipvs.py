@@ -400,6 +400,8 @@ errno:
   sample: 2
 """
 
+from typing import Any, Dict, Optional
+
 from ansible.module_utils.basic import AnsibleModule
 
 # config has no suboptions here: Ansible would put a null into every option that is left out, and tell left out from
@@ -427,7 +429,7 @@ REQUIRED_IF = [
 ]
 
 
-def empty_refusal(params):
+def empty_refusal(params: Dict[str, Any]) -> Optional[str]:
     """Return why an empty config is not taken at its word, or None."""
     state, config = params["state"], params["config"]
     if config or params["allow_empty"] or state not in ("replaced", "overridden", "deleted"):
@@ -436,7 +438,7 @@ def empty_refusal(params):
     return "state %s with an empty config %s; if that is meant, set allow_empty: true" % (state, effect)
 
 
-def main():
+def main() -> None:
     """Run the module."""
     module = AnsibleModule(argument_spec=ARGUMENTS, required_if=REQUIRED_IF, supports_check_mode=True)
     refusal = empty_refusal(module.params)
@@ -458,7 +460,7 @@ def main():
     module.exit_json(invocation=echo, **result)
 
 
-def invocation(params):
+def invocation(params: Dict[str, Any]) -> Dict[str, Any]:
     """Return the parameters without a long config: sending it back would cost more than the work."""
     config = params["config"]
     if config and len(config) > 100:

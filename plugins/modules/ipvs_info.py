@@ -185,6 +185,8 @@ connection_count:
   sample: 1
 """
 
+from typing import Any, Dict, Optional
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.lvs.cluster.plugins.module_utils import kernel, kernel_state
 from ansible_collections.lvs.cluster.plugins.module_utils import table as t
@@ -205,11 +207,11 @@ ARGUMENTS = {
 }
 
 
-def run(module):
+def run(module: Any) -> Dict[str, Any]:
     """Return what is asked for."""
     wanted = wanted_connections(module.params["connections"] or {})
     ipvs = kernel.connect()
-    result = {"changed": False, "available": ipvs is not None}
+    result: Dict[str, Any] = {"changed": False, "available": ipvs is not None}
     if ipvs is not None:
         result.update(kernel_state.read_info(ipvs))
     for part in module.params["gather"]:
@@ -221,7 +223,7 @@ def run(module):
     return result
 
 
-def wanted_connections(params):
+def wanted_connections(params: Dict[str, Any]) -> Dict[str, Any]:
     """Return the filter, addresses in the form in which connections have them."""
     wanted = {name: value for name, value in params.items() if value is not None}
     for name in ("client", "address", "real_server"):
@@ -230,7 +232,7 @@ def wanted_connections(params):
     return wanted
 
 
-def services(ipvs):
+def services(ipvs: Optional[kernel.Ipvs]) -> Dict[str, Any]:
     """Return the table as config."""
     if ipvs is None:
         return {"services": [], "unsupported": []}
@@ -239,23 +241,23 @@ def services(ipvs):
     return {"services": rows, "unsupported": list(current.unsupported)}
 
 
-def statistics(ipvs):
+def statistics(ipvs: Optional[kernel.Ipvs]) -> Dict[str, Any]:
     """Return counters and rates."""
     return {"statistics": kernel_state.read_statistics(ipvs) if ipvs else []}
 
 
-def daemons(ipvs):
+def daemons(ipvs: Optional[kernel.Ipvs]) -> Dict[str, Any]:
     """Return the sync daemons."""
     running = kernel_state.read_daemons(ipvs) if ipvs else {}
     return {"daemons": [daemon.config() for daemon in running.values()]}
 
 
-def timeouts(ipvs):
+def timeouts(ipvs: Optional[kernel.Ipvs]) -> Dict[str, Any]:
     """Return the timeouts."""
     return {"timeouts": kernel_state.read_timeouts(ipvs) if ipvs else {}}
 
 
-def schedulers(_ipvs):
+def schedulers(_ipvs: Optional[kernel.Ipvs]) -> Dict[str, Any]:
     """Return the schedulers."""
     return {"schedulers": kernel_state.read_schedulers()}
 
@@ -269,7 +271,7 @@ READERS = {
 }
 
 
-def main():
+def main() -> None:
     """Run the module."""
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     try:

@@ -118,6 +118,8 @@ after:
   sample: {role: master, interface: eth0, sync_id: 1, max_length: 1472, group: 224.0.0.81, port: 8848, ttl: 1}
 """
 
+from typing import Any, Dict, Optional
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.lvs.cluster.plugins.module_utils import kernel, kernel_state
 from ansible_collections.lvs.cluster.plugins.module_utils import table as t
@@ -135,7 +137,7 @@ ARGUMENTS = {
 LIMITS = {"sync_id": (0, 255), "max_length": (1, 65507), "port": (1, 65535), "ttl": (1, 255)}
 
 
-def parse(params):
+def parse(params: Dict[str, Any]) -> kernel_state.Daemon:
     """Return the daemon the parameters name. TableError for what makes no sense."""
     for name, (low, high) in LIMITS.items():
         if name == "max_length" and params["daemon"] == "backup":
@@ -160,20 +162,20 @@ def parse(params):
     )
 
 
-def complete(wish, running):
+def complete(wish: kernel_state.Daemon, running: Optional[kernel_state.Daemon]) -> kernel_state.Daemon:
     """Return the daemon to run: what is not named stays as it is, or is the kernel's choice."""
     if running is None:
         if wish.interface is None:
             raise t.TableError("interface is required to start the %s daemon" % wish.role)
         return wish._replace(sync_id=wish.sync_id or 0)
-    daemon = kernel_state.Daemon(*[old if new is None else new for new, old in zip(wish, running)])
+    daemon = kernel_state.Daemon._make(old if new is None else new for new, old in zip(wish, running))
     if wish.interface not in (None, running.interface) and wish.max_length is None:
         # Another interface may have another MTU.
         daemon = daemon._replace(max_length=None)
     return daemon
 
 
-def run(module):
+def run(module: Any) -> Dict[str, Any]:
     """Bring the daemon to what is asked; return the result."""
     wish = parse(module.params)
     ipvs = kernel.connect()
@@ -188,7 +190,7 @@ def run(module):
     after = target
     if changed and not module.check_mode:
         after = apply(ipvs or kernel.load(), running, target)
-    result = {
+    result: Dict[str, Any] = {
         "changed": changed,
         "commands": commands,
         "restarted": changed and running is not None and target is not None,
@@ -200,7 +202,9 @@ def run(module):
     return result
 
 
-def apply(ipvs, running, target):
+def apply(
+    ipvs: kernel.Ipvs, running: Optional[kernel_state.Daemon], target: Optional[kernel_state.Daemon]
+) -> Optional[kernel_state.Daemon]:
     """Stop and start; return what runs then. The old daemon is started again when the new one is refused."""
     if running is not None:
         kernel_state.stop_daemon(ipvs, running.role)
@@ -220,12 +224,12 @@ def apply(ipvs, running, target):
     return found
 
 
-def text(daemon):
+def text(daemon: Dict[str, Any]) -> str:
     """Return a daemon as lines for a diff."""
     return "".join("%s: %s\n" % item for item in daemon.items() if item[1] is not None)
 
 
-def main():
+def main() -> None:
     """Run the module."""
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     try:

@@ -88,13 +88,15 @@ after:
   contains: *timeouts
 """
 
+from typing import Any, Dict
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.lvs.cluster.plugins.module_utils import kernel, kernel_state
 
 ARGUMENTS = {name: {"type": "int"} for name in kernel_state.TIMEOUTS}
 
 
-def run(module):
+def run(module: Any) -> Dict[str, Any]:
     """Set what differs; return the result."""
     wanted = {name: module.params[name] for name in kernel_state.TIMEOUTS if module.params[name]}
     ipvs = kernel.connect()
@@ -110,12 +112,12 @@ def run(module):
     return result
 
 
-def text(timeouts):
+def text(timeouts: Dict[str, int]) -> str:
     """Return timeouts as lines for a diff."""
     return "".join("%s: %d\n" % item for item in timeouts.items())
 
 
-def main():
+def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec=ARGUMENTS, required_one_of=[list(kernel_state.TIMEOUTS)], supports_check_mode=True
