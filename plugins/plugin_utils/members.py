@@ -77,7 +77,8 @@ def check_groups(hostvars: HostVars, groups: Groups, members: Sequence[Members],
 
 
 def _own_groups(groups: Groups) -> list[str]:
-    return sorted(group for group in groups if group not in ("all", "ungrouped"))
+    # A leading __ marks groups that a play made for itself.
+    return sorted(group for group in groups if group not in ("all", "ungrouped") and not group.startswith("__"))
 
 
 def _no_cluster(hostvars: HostVars, groups: Groups) -> tuple[str, str]:

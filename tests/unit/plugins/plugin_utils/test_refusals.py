@@ -738,6 +738,7 @@ class TestGroups:
 
     def test_no_directors(self):
         hostvars, groups = inventory()
+        groups["__directors"] = []
         groups["director"] = groups.pop("directors")
         assert problems(hostvars, groups) == [
             "inventory: the group directors has no hosts: nobody would direct; put the directors into it,"

@@ -85,7 +85,7 @@ def test_defaults_fill_what_is_missing():
 
 def test_what_is_not_there_yet_may_be_left_at_its_default():
     field = next(field for field in schema.SERVICE.fields if field.name == "group")
-    problems: list[Any] = []
+    problems = []
     assert schema.read_field(field, False, "here", lambda *problem: problems.append(problem)) is False
     assert problems == []
 
