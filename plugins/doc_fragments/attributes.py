@@ -9,29 +9,16 @@ from __future__ import annotations
 class ModuleDocFragment:
     """Fragments for C(extends_documentation_fragment)."""
 
+    # For modules that change something.
     DOCUMENTATION = r"""
-options: {}
-attributes:
-  check_mode:
-    description: Can run in C(check_mode) and return changed status prediction without modifying the target.
-  diff_mode:
-    description: Returns details on what has changed, or would change in C(check_mode), when in diff mode.
-  platform:
-    description: Target systems this runs on.
-    support: full
-    platforms: linux
-"""
-
-    # For modules that change the kernel.
-    CHANGES = r"""
 options: {}
 attributes:
   check_mode:
     description: Can run in C(check_mode) and return changed status prediction without modifying the target.
     support: full
     details:
-      - Check mode plans as the run does and leaves out the last step. It loads no kernel module; where the kernel has
-        no IPVS yet, the table is taken for empty.
+      - Check mode plans as the run does and leaves out the last step. It loads no kernel module; what needs one that
+        is not loaded yet is taken for empty.
   diff_mode:
     description: Returns details on what has changed, or would change in C(check_mode), when in diff mode.
     support: full

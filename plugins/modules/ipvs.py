@@ -230,7 +230,7 @@ options:
     choices: [delete, quiesce]
     default: delete
 extends_documentation_fragment:
-  - lvs.cluster.attributes.changes
+  - lvs.cluster.attributes
 notes:
   - Rows that cannot be said in O(config) are listed in RV(unsupported) and never touched, for example services of
     unknown

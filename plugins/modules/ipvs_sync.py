@@ -66,7 +66,7 @@ options:
         named. Needs Linux 4.3.
     type: int
 extends_documentation_fragment:
-  - lvs.cluster.attributes.changes
+  - lvs.cluster.attributes
 seealso:
   - module: lvs.cluster.ipvs_info
   - name: ipvsadm(8)

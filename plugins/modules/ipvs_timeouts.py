@@ -37,7 +37,7 @@ options:
       - 0 leaves it as it is.
     type: int
 extends_documentation_fragment:
-  - lvs.cluster.attributes.changes
+  - lvs.cluster.attributes
 seealso:
   - module: lvs.cluster.ipvs
   - name: ipvsadm(8)
