@@ -64,7 +64,7 @@ def check_groups(hostvars: HostVars, groups: Groups, members: Sequence[Members],
     for host, variables in hostvars.items():
         for name in GROUP_NAMES:
             group = variables.get(name)
-            if group is not None and group not in groups:
+            if group is not None and str(group) not in groups:
                 advice = f"make the group, or name one of: {', '.join(_own_groups(groups))}"
                 problems.add_for(
                     host,

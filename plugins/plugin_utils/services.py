@@ -17,7 +17,7 @@ from ansible_collections.lvs.cluster.plugins.plugin_utils.members import (
     miss_address,
 )
 from ansible_collections.lvs.cluster.plugins.plugin_utils.problems import Problems
-from ansible_collections.lvs.cluster.plugins.plugin_utils.schema import UNREADABLE, Address, Vip
+from ansible_collections.lvs.cluster.plugins.plugin_utils.schema import NOT_YET, UNREADABLE, Address, Vip
 
 FULL_PREFIX = {"ipv4": 32, "ipv6": 128}
 
@@ -65,9 +65,11 @@ def read_services(
     inventory: Iterable[str],
     problems: Problems,
 ) -> list[Service]:
+    """Read, judge and expand every item of lvs_services."""
     services: list[Service] = []
     names: dict[str, str] = {}
     homeless: dict[tuple[str, str], str] = {}
+    owners = {address: host.name for host in hosts.values() for address in host.addresses.values()}
     for index, read in enumerate(settings["lvs_services"] or ()):
         if not read:
             continue
@@ -78,7 +80,7 @@ def read_services(
             )
         elif read["name"]:
             names[read["name"]] = path
-        entry = Entry(path, read, hosts, member, inventory, problems, homeless)
+        entry = Entry(path, read, hosts, member, inventory, problems, homeless, owners)
         _check_entry(entry, settings["lvs_health"])
         services.extend(_expand(entry))
     for (host, family), path in homeless.items():
@@ -142,6 +144,8 @@ class Entry:
     problems: Problems
     homeless: dict[tuple[str, str], str]
     """(host, family) without an address -> the first service that needs it: one complaint is enough for a thousand."""
+    owners: Mapping[Address, str]
+    """Whose address is whose, among the cluster's hosts."""
     vips: list[Vip] = field(init=False)
     ports: list[int] = field(init=False)
 
@@ -411,14 +415,16 @@ def _check_real_host(entry: Entry, path: str, host: str) -> bool:
 def _check_real_address(entry: Entry, path: str, address: Any, port: Any) -> bool:
     if address is UNREADABLE:
         return False
-    for host in entry.hosts.values():
-        if host.name in entry.members.realservers and address in host.addresses.values():
-            entry.problems.add(
-                f"{path}.address", f"{address} is the lvs_address of {host.name}", f"write host: {host.name}"
-            )
-            return False
-    _check_target(entry, path, address, port, entry.forward)
-    return True
+    owner = entry.owners.get(address)
+    if owner is None:
+        _check_target(entry, path, address, port, entry.forward)
+        return True
+    if owner in entry.members.directors:
+        wrong, mend = f"the director {owner}: a director that is a real server too is {NOT_YET}", "leave it out"
+    else:
+        wrong, mend = f"the lvs_address of {owner}", f"write host: {owner}"
+    entry.problems.add(f"{path}.address", f"{address} is {wrong}", mend)
+    return False
 
 
 def _real_servers(entry: Entry, wanted: Sequence[Wanted], vip: Vip, port: int) -> list[RealServer]:

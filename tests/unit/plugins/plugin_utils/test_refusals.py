@@ -6,12 +6,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.lvs.cluster.plugins.plugin_utils import schema
 from ansible_collections.lvs.cluster.tests.unit.plugins.plugin_utils.inventories import (
     OMIT,
     inventory,
     problems,
     service,
 )
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 WEB = "lvs_services[0] (web)"
 FIRST = f"{WEB}.real_servers[0]"
@@ -300,6 +303,18 @@ SERVICES = {
         f"{FIRST}.address",
         "10.0.0.12 is the lvs_address of rs2",
         "write host: rs2",
+    ),
+    "director by address": (
+        outside("10.0.0.1"),
+        f"{FIRST}.address",
+        "10.0.0.1 is the director director1: a director that is a real server too is not yet in this version",
+        "leave it out",
+    ),
+    "director by address": (
+        outside("10.0.0.1"),
+        f"{FIRST}.address",
+        "10.0.0.1 is the director director1: a director that is a real server too is not yet in this version",
+        "leave it out",
     ),
     "weight too large": (one(weight=65536), f"{FIRST}.weight", "65536 is not a whole number 0..65535", "write"),
     "negative weight": (one(weight=-1), f"{FIRST}.weight", "-1 is not a whole number 0..65535", "write"),
@@ -772,6 +787,10 @@ class TestGroups:
         assert first.endswith(f"did you mean {right}?")
         assert all("names no real_servers" in line for line in more)
 
+    def test_a_list_is_no_group(self):
+        first, *_ = problems(*inventory(lvs_director_group=["directors"]))
+        assert first.startswith("lvs_director_group (director1, rs1, rs2, rs3): the inventory has no group ['directors'];")
+
     def test_a_director_that_is_a_real_server(self):
         hostvars, groups = inventory()
         groups["realservers"].append("director1")
@@ -805,3 +824,19 @@ def test_every_line_is_one_line_and_says_how_to_mend_it():
             assert "\n" not in line
             assert ": " in line
             assert "; " in line or line.endswith("?")
+
+
+JUNK = st.recursive(
+    st.none() | st.booleans() | st.integers(-1, 70000) | st.sampled_from(["", "rs1", "192.0.2.10", "::1", "nat", "80"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["host", "port", "type"]), inner),
+    max_leaves=4,
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.dictionaries(st.sampled_from([field.name for field in schema.SERVICE.fields]), JUNK), JUNK)
+def test_no_junk_is_too_much(keys, value):
+    """Whatever stands in the inventory is accepted or refused in lines, never an exception of Python's own."""
+    hostvars, groups = inventory({**service(), **keys}, service(name="other", vip="192.0.2.11"))
+    hostvars["rs1"].update(lvs_address=value, lvs_weight=value, lvs_interface=value)
+    assert all("\n" not in line and ": " in line for line in problems(hostvars, groups))
