@@ -69,9 +69,10 @@ class HostSystem:
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
-    def read(self, objects: Iterable[Object]) -> Dict[Key, Optional[str]]:
+    def read(self, recorded: List[Object], desired: List[Object]) -> Dict[Key, Optional[str]]:
         """For each object its text as it is on the host now, None where there is nothing."""
-        objects = list(objects)
+        objects = list({obj.key: obj for obj in recorded + desired}.values())
+        known = {obj.key: obj.text for obj in recorded}  # a link does not tell with which words it was made
         kinds = {obj.kind for obj in objects}
         links = self._read_links() if kinds & {"link", "up", "address"} else {}
         units = self._read_units([obj.text for obj in objects if obj.kind in ("unit", "mask")])
@@ -81,7 +82,7 @@ class HostSystem:
             "folder": lambda obj: obj.text if os.path.isdir(obj.text) else None,
             "file": self._read_file,
             "module": lambda obj: obj.text if os.path.isdir("/sys/module/%s" % obj.text.replace("-", "_")) else None,
-            "link": lambda obj: obj.text if obj.text.split()[0] in links else None,
+            "link": lambda obj: known.get(obj.key, obj.text) if obj.text.split()[0] in links else None,
             "up": lambda obj: obj.text if "UP" in links.get(obj.text, {}).get("flags", ()) else None,
             "sysctl": _read_sysctl,
             "address": lambda obj: _read_address(obj, links),
@@ -201,6 +202,9 @@ class HostSystem:
         self._do("modprobe", name)
 
     def _add_link(self, text: str) -> None:
+        name = text.split(maxsplit=1)[0]
+        if os.path.exists("/sys/class/net/%s" % name):  # ours, of another type than the one that is wanted now
+            self._do("ip", "link", "del", name)
         self._do("ip", "link", "add", *text.split())
 
     def _remove_link(self, text: str) -> None:

@@ -69,7 +69,7 @@ options:
             type: str
             required: true
           type:
-            description: The device's type, for example V(dummy).
+            description: The device's type and its options as in ip-link(8), for example V(dummy).
             type: str
       sysctls:
         description:
@@ -95,7 +95,9 @@ options:
             type: str
       addresses:
         description:
-          - Addresses on the host's devices.
+          - VIPs on the host's devices.
+          - An IPv6 address is never chosen as the source of what the host itself sends (preferred lifetime 0,
+            RFC 4862), not even of a director's tunnels, and has no duplicate address detection.
           - Where systemd-networkd manages the device, a drop-in with C(KeepConfiguration=static) is written too,
             because networkd would otherwise drop the address when it restarts. Rules and routes get theirs likewise.
         type: list
@@ -110,12 +112,6 @@ options:
             description: The device that carries it.
             type: str
             required: true
-          hidden:
-            description:
-              - For IPv6, no duplicate address detection, and never chosen as the source of a connection of the
-                host's own (preferred lifetime 0, RFC 4862).
-            type: bool
-            default: false
       routes:
         description:
           - Routes, each C(ip route replace)d. The route that stood in its place before the first run is remembered
@@ -279,7 +275,7 @@ def objects(config: Dict[str, Any], paths: Iterable[str]) -> List[ho.Object]:
 
 def _address(row: Dict[str, Any]) -> str:
     text = "%(address)s dev %(interface)s" % row
-    if row["hidden"] and ":" in row["address"]:
+    if ":" in row["address"]:
         text += " nodad preferred_lft 0"
     return text
 
@@ -352,7 +348,7 @@ class Run:
         return wanted
 
     def read(self) -> Dict[ho.Key, Any]:
-        return self.system.read({obj.key: obj for obj in self.recorded + self.desired}.values())
+        return self.system.read(self.recorded, self.desired)
 
     def plan(self, current: Dict[ho.Key, Any], remove: bool) -> ho.Plan:
         return ho.plan(self.desired, self.recorded, current, self.others, remove)
@@ -436,7 +432,7 @@ def argument_spec() -> Dict[str, Any]:
         "modules": words(),
         "links": rows(name=name, type=text),
         "sysctls": rows(name=name, value=name, unless=text),
-        "addresses": rows(address=name, interface=name, hidden={"type": "bool", "default": False}),
+        "addresses": rows(address=name, interface=name),
         "routes": rows(family=family, to={"type": "str", "default": "default"}, via=name, interface=text,
                        table={"type": "int"}),
         "rules": rows(family=family, source=name, protocol={"type": "str", "choices": ["tcp", "udp", "sctp"]},

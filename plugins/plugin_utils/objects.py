@@ -19,15 +19,6 @@ MASKED = ["ipvsadm.service"]
 # the value for all devices, so 2 is right whatever the distribution's default is.
 LOOSE = 2
 
-# By the families of the outer and the inner packet: the kernel module that brings the device into being which unpacks
-# the tunnel, and that device.
-TUNNELS = {
-    ("ipv4", "ipv4"): ("ipip", "tunl0"),
-    ("ipv4", "ipv6"): ("sit", "sit0"),
-    ("ipv6", "ipv4"): ("ip6_tunnel", "ip6tnl0"),
-    ("ipv6", "ipv6"): ("ip6_tunnel", "ip6tnl0"),
-}
-
 
 class ObjectsError(ValueError):
     """The role's variables and the cluster don't fit."""
@@ -69,16 +60,17 @@ def realserver_objects(view: dict[str, Any], options: dict[str, Any]) -> dict[st
     for vip in view["hidden_vips"]:
         device = options["device"]
         if vip["forward"] == "tun":
-            module, device = TUNNELS[vip["outer"], vip["family"]]
-            if module not in modules:
+            module, link = _unpacker(vip, view)
+            device = link["name"]
+            if link not in links:
                 modules.append(module)
-                links.append({"name": device})
+                links.append(link)
             if vip["family"] == "ipv4":
                 sysctls[f"net.ipv4.conf.{device}.rp_filter"] = LOOSE
         elif device != "lo" and {"name": device, "type": "dummy"} not in links:
             links.append({"name": device, "type": "dummy"})
         prefix = 32 if vip["family"] == "ipv4" else 128
-        addresses.append({"address": f"{vip['address']}/{prefix}", "interface": device, "hidden": True})
+        addresses.append({"address": f"{vip['address']}/{prefix}", "interface": device})
     rules, routes = _way_back(view, options)
     return _config(
         "realserver",
@@ -98,6 +90,17 @@ def _forwarding(family: str, interface: str) -> dict[str, Any]:
     # listened (0) goes on not to.
     accept_ra = f"net.ipv6.conf.{interface.replace('.', '/')}.accept_ra"
     return {accept_ra: {"value": 2, "unless": "0"}, "net.ipv6.conf.all.forwarding": 1}
+
+
+def _unpacker(vip: dict[str, Any], view: dict[str, Any]) -> tuple[str, dict[str, str]]:
+    """The device that unpacks a VIP's tunnel, by the families of the outer and the inner packet, and its module.
+
+    IPv4 has a device that comes with the module and takes packets from anywhere. The one of IPv6 takes none, so there
+    is one of our own.
+    """
+    if vip["outer"] == "ipv6":
+        return "ip6_tunnel", {"name": "lvs6", "type": f"ip6tnl mode any local {view['ipv6']} remote ::"}
+    return ("ipip", {"name": "tunl0"}) if vip["family"] == "ipv4" else ("sit", {"name": "sit0"})
 
 
 def _way_back(view: dict[str, Any], options: dict[str, Any]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

@@ -52,6 +52,11 @@ def _line(text: str, name: str) -> Any:
     return json.loads(text[start:] if end < 0 else text[start:end])
 
 
+def _names(text: str) -> list[str]:
+    """Return the names of all hosts in such a text, in its order."""
+    return [json.loads(line.split("\t", 1)[0]) for line in text.splitlines() if line]
+
+
 def view(model: Mapping[str, Any], host: str) -> dict[str, Any]:
     """Return what the host is in its cluster; a host outside any cluster is nothing, and says so."""
     for cluster in model["clusters"].values():
@@ -80,6 +85,8 @@ def _view(host: str, cluster: Mapping[str, Any], director: Any, realserver: Any)
         "hidden_vips": duties["hidden_vips"],
         "nat_flows": duties["nat_flows"],
         "gateways": dict(cluster["gateways"]),
+        "directors": _names(cluster["directors"]),
+        "realservers": _names(cluster["realservers"]) if director else [],
         "forwards": {family: list(cluster["forwards"][family]) for family in FAMILIES}
         if director
         else duties["forwards"],

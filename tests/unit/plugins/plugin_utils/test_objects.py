@@ -82,8 +82,8 @@ def test_a_dr_real_server_hides_its_vips():
     config = realserver({"hidden_vips": [hidden(), hidden("2001:db8::10", "ipv6")]})
     assert sysctls(config) == {"net.ipv4.conf.all.arp_ignore": "1", "net.ipv4.conf.all.arp_announce": "2"}
     assert config["addresses"] == [
-        {"address": "192.0.2.10/32", "interface": "lo", "hidden": True},
-        {"address": "2001:db8::10/128", "interface": "lo", "hidden": True},
+        {"address": "192.0.2.10/32", "interface": "lo"},
+        {"address": "2001:db8::10/128", "interface": "lo"},
     ]
     assert config["links"] == []
 
@@ -109,8 +109,11 @@ def test_a_tunnels_vip_is_on_the_device_that_unpacks_it():
 def test_the_unpacking_device_follows_the_outer_packets_family():
     config = realserver({"hidden_vips": [hidden("2001:db8::10", "ipv6", "tun")]})
     assert (config["modules"], config["links"]) == (["sit"], [{"name": "sit0"}])
-    config = realserver({"hidden_vips": [hidden("2001:db8::10", "ipv6", "tun") | {"outer": "ipv6"}]})
-    assert (config["modules"], config["links"]) == (["ip6_tunnel"], [{"name": "ip6tnl0"}])
+    tunnels = [hidden("2001:db8::10", "ipv6", "tun") | {"outer": "ipv6"}, hidden(forward="tun") | {"outer": "ipv6"}]
+    config = realserver({"hidden_vips": tunnels, "ipv6": "2001:db8::11"})
+    device = {"name": "lvs6", "type": "ip6tnl mode any local 2001:db8::11 remote ::"}
+    assert (config["modules"], config["links"]) == (["ip6_tunnel"], [device])
+    assert {row["interface"] for row in config["addresses"]} == {"lvs6"}
 
 
 def test_nat_leaves_routing_alone_unless_asked():

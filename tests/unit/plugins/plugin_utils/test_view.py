@@ -43,6 +43,8 @@ def test_a_director():
         "hidden_vips": [],
         "nat_flows": [],
         "gateways": {"ipv4": "10.0.0.1", "ipv6": "2001:db8:1::1"},
+        "directors": ["director1"],
+        "realservers": ["rs1", "rs2"],
         "forwards": {"ipv4": ["dr", "nat"], "ipv6": ["dr"]},
         "schedulers": ["rr", "wlc"],
     }
@@ -68,6 +70,8 @@ def test_a_real_server():
         ],
         "nat_flows": [{"family": "ipv4", "address": "10.0.0.11", "protocol": "tcp", "port": 8080}],
         "gateways": {"ipv4": "10.0.0.1", "ipv6": "2001:db8:1::1"},
+        "directors": ["director1"],
+        "realservers": [],
         "forwards": {"ipv4": ["dr", "nat"], "ipv6": ["dr"]},
         "schedulers": [],
     }
