@@ -16,6 +16,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 # Neither the journal nor systemd of the engine need to hear of each node: both take seconds under emulation.
@@ -125,7 +126,7 @@ def bridge(name: str) -> None:
 
 
 def mgmt_bridge() -> None:
-    """In the machine of the lab it exists; on the user's own machine it is made here, with an address to log in from."""
+    """The lab's machine has it from boot; on the user's own it is made here, with an address to log in from."""
     mgmt = REQUEST["mgmt"]
     if Path(f"/sys/class/net/{mgmt['bridge']}").exists():
         return
@@ -216,7 +217,8 @@ def reboot(node: dict) -> None:
 def settle(node: dict) -> None:
     """Wait until systemd in the node says it has started everything."""
     pid = (home(node["name"]) / "pid").read_text().strip()
-    inside = ("nsenter", "--target", pid, "--mount", "--uts", "--ipc", "--pid", "--cgroup", "--root", "--wd=/", "env", "-i")
+    inside = ("nsenter", "--target", pid, *(f"--{what}" for what in ("mount", "uts", "ipc", "pid", "cgroup", "root")))
+    inside = (*inside, "--wd=/", "env", "-i")
     until = time.monotonic() + 180
     answer = ""
     while time.monotonic() < until:
@@ -271,7 +273,7 @@ def remove_everything() -> None:
 # --- requests ---------------------------------------------------------------------------------------------------------
 
 
-def for_each(action, nodes: list) -> None:
+def for_each(action: Callable[[dict], None], nodes: list) -> None:
     """Two at a time: the machine has two cores, and the first error is the one that is shown."""
     with concurrent.futures.ThreadPoolExecutor(max_workers=REQUEST.get("parallel", 2)) as pool:
         for job in [pool.submit(action, node) for node in nodes]:

@@ -127,7 +127,7 @@ class Cluster:
         return [line.split()[0] for line in lines]
 
     def deploy(self, variables: dict[str, dict[str, Any]] | None = None, *arguments: str) -> str:
-        """Run site.yml again as the scenario does, with variables of single hosts changed; returns what Ansible said."""
+        """Run site.yml again, with variables of single hosts changed; returns what Ansible said."""
         inventory = CHECKOUT / "molecule" / self.scenario / "inventory"
         extra = state() / self.scenario / "changed.json"
         extra.write_text(json.dumps({"all": {"hosts": variables or {}}}))

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
@@ -13,7 +12,6 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -165,7 +163,8 @@ def pack(recipe: Recipe, root: Path, work: Path, wrapper: list[str], unpack: Pat
         steps.append(f"tar -x -p --numeric-owner -f {shlex.quote(unpack.name)} -C root")
     if recipe.bootable:
         steps += ["cp -L root/vmlinuz root/initrd.img .", "rm -rf root/boot/* root/vmlinuz* root/initrd.img*"]
-    steps.append(f"mke2fs -q -t ext4 -O ^has_journal -L lab-{recipe.name} -d root -E root_owner=0:0 root.img {recipe.size}")
+    options = f"-O ^has_journal -L lab-{recipe.name} -E root_owner=0:0"
+    steps.append(f"mke2fs -q -t ext4 {options} -d root root.img {recipe.size}")
     steps.append("rm -rf root root.tar")
     run([*wrapper, "sh", "-c", "\n".join(steps)])
     (work / "packages").write_text("\n".join(recipe.packages) + "\n")

@@ -76,7 +76,7 @@ def run_molecule(scenario, environment, steps):
     """Show the run as it goes; note how long each step took and which found nothing to do."""
     destroy = "never" if os.environ.get("LAB_KEEP") else "always"
     process = subprocess.Popen(
-        ["molecule", "test", "--scenario-name", scenario, "--destroy", destroy],
+        ["molecule", "test", "--scenario-name", scenario, "--destroy", destroy, "--no-command-borders"],
         cwd=CHECKOUT, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         text=True, errors="replace",
     )
