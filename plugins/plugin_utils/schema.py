@@ -89,7 +89,7 @@ class Integer:
         return f"whole number {self.minimum}..{self.maximum}{unit}"
 
     def read(self, value: Any, path: str, report: Report) -> int:
-        if isinstance(value, str) and re.fullmatch(r"\s*-?[0-9]{1,18}\s*", value):
+        if isinstance(value, str) and re.fullmatch(r" *-?[0-9]{1,18} *", value):
             value = int(value)
         if isinstance(value, bool) or not isinstance(value, int) or not self.minimum <= value <= self.maximum:
             raise Refused(f"{show(value)} is not a {self.words()}", self.hint or f"write a {self.words()}")

@@ -44,7 +44,7 @@ def test_a_director():
         "nat_flows": [],
         "gateways": {"ipv4": "10.0.0.1", "ipv6": "2001:db8:1::1"},
         "directors": ["director1"],
-        "realservers": ["rs1", "rs2"],
+        "realservers": ["rs1", "rs2", "rs3"],
         "forwards": {"ipv4": ["dr", "nat"], "ipv6": ["dr"]},
         "schedulers": ["rr", "wlc"],
     }
