@@ -39,7 +39,7 @@ scenario: setup ## run one scenario of molecule/, for example: make scenario NAM
 	@if [ ! -f "molecule/$(NAME)/molecule.yml" ]; then \
 		echo "make scenario NAME=..., one of:" $$(cd molecule; printf '%s\n' */molecule.yml | xargs -n 1 dirname) >&2; exit 2; \
 	fi
-	@$(ENV) python tests/lab prepare; python -m pytest -v "tests/scenarios/test_scenarios.py::test_scenario[$(NAME)]"
+	@$(ENV) tests/bin/lab prepare; python -m pytest -v "tests/scenarios/test_scenarios.py::test_scenario[$(NAME)]"
 
 clean: ## stop and remove all this checkout has started; keeps .venv and the lab's images
 	@tests/bin/clean
