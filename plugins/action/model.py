@@ -10,6 +10,10 @@ from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
+
+# Ansible compiles a collection's filters anew in each process it forks, for every host and task, unless the process
+# that forks has them already. That one loads this action, so the filters come with it.
+from ansible_collections.lvs.cluster.plugins.filter import objects, view  # noqa: F401
 from ansible_collections.lvs.cluster.plugins.plugin_utils.model import build
 from ansible_collections.lvs.cluster.plugins.plugin_utils.problems import InventoryError
 from ansible_collections.lvs.cluster.plugins.plugin_utils.variables import Inventory
