@@ -19,11 +19,12 @@ from lab.common import CHECKOUT, LabError, fail, locked, poll, say, state
 def engine_up() -> engines.Engine:
     engine, why = engines.choose()
     say(f"engine: {engine.name} ({why})")
-    before = engine.generation()
-    engine.up()
-    if engine.generation() != before:
-        forget_scenarios()
-    link_collection()
+    with locked(state() / "engine.lock", "another lab command that starts the engine"):
+        before = engine.generation()
+        engine.up()
+        if engine.generation() != before:
+            forget_scenarios()
+        link_collection()
     return engine
 
 

@@ -126,13 +126,20 @@ class Cluster:
         lines = self.run(server, f"grep -F 'GET {path} ' /var/log/nginx/access.log || true").splitlines()
         return [line.split()[0] for line in lines]
 
-    def deploy(self, variables: dict[str, dict[str, Any]] | None = None, *arguments: str) -> str:
-        """Run site.yml again, with variables of single hosts changed; returns what Ansible said."""
+    def deployment(
+        self, variables: dict[str, dict[str, Any]] | None = None, *arguments: str
+    ) -> tuple[list[str], Path]:
+        """The command that runs site.yml again with variables of single hosts changed, and the folder for it."""
         inventory = CHECKOUT / "molecule" / self.scenario / "inventory"
         extra = state() / self.scenario / "changed.json"
         extra.write_text(json.dumps({"all": {"hosts": variables or {}}}))
         command = ["ansible-playbook", "-i", str(inventory), "-i", str(extra), *arguments]
-        return run([*command, str(CHECKOUT / "playbooks" / "site.yml")], cwd=inventory.parent).stdout
+        return [*command, str(CHECKOUT / "playbooks" / "site.yml")], inventory.parent
+
+    def deploy(self, variables: dict[str, dict[str, Any]] | None = None, *arguments: str) -> str:
+        """Run site.yml again, with variables of single hosts changed; returns what Ansible said."""
+        command, folder = self.deployment(variables, *arguments)
+        return run(command, cwd=folder).stdout
 
     @contextlib.contextmanager
     def sysctl(self, name: str, key: str, value: str) -> Iterator[None]:

@@ -167,6 +167,7 @@ class VirtualMachine(Engine):
     def up(self) -> None:
         images.ensure(images.RECIPES_OF["vm"])
         if self.is_up() and self.facts().get("images") == self.keys():
+            self.wait()  # a run that was killed may have left it booting
             return
         if self.is_up():
             say("the engine runs from older images: starting it anew")
@@ -175,6 +176,7 @@ class VirtualMachine(Engine):
             self.start()
             try:
                 self.wait()
+                say("the engine is up")
                 return
             except PortTaken:
                 say(f"a port was taken by somebody else meanwhile; trying others ({attempt})")
@@ -230,14 +232,13 @@ class VirtualMachine(Engine):
             return ssh.answers(self.directory(), "engine")
 
         poll("the engine's ssh", 300, up)
-        say("the engine is up")
 
     def down(self) -> None:
         ssh.hang_up(self.directory())
         pid = self.process()
         if pid:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGTERM)
+                os.kill(pid, signal.SIGKILL)  # its disk is thrown away anyway
             poll("the engine's end", 20, lambda: self.process() is None, 0.1)
         with contextlib.suppress(FileNotFoundError):
             (self.directory() / "vm.json").unlink()
