@@ -37,7 +37,11 @@ def tell(kind: str, value: object) -> None:
 def run(*command: str, check: bool = True, stdin: str | None = None, timeout: float | None = None) -> str:
     try:
         done = subprocess.run(
-            command, input=stdin if stdin is not None else "", capture_output=True, text=True, check=False,
+            command,
+            input=stdin if stdin is not None else "",
+            capture_output=True,
+            text=True,
+            check=False,
             timeout=timeout,
         )
     except subprocess.TimeoutExpired:
@@ -141,11 +145,16 @@ def masquerade() -> None:
         return
     Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
     table = f"lab_{REQUEST['checkout']}"
-    run("nft", "-f", "-", stdin=(
-        f"table ip {table} {{}}\ndelete table ip {table}\n"
-        f"table ip {table} {{ chain out {{ type nat hook postrouting priority srcnat;\n"
-        f"ip saddr {mgmt['subnet']} oifname != \"{mgmt['bridge']}\" masquerade }} }}\n"
-    ))
+    run(
+        "nft",
+        "-f",
+        "-",
+        stdin=(
+            f"table ip {table} {{}}\ndelete table ip {table}\n"
+            f"table ip {table} {{ chain out {{ type nat hook postrouting priority srcnat;\n"
+            f'ip saddr {mgmt["subnet"]} oifname != "{mgmt["bridge"]}" masquerade }} }}\n'
+        ),
+    )
 
 
 def plug_in(node: dict) -> None:
@@ -153,16 +162,19 @@ def plug_in(node: dict) -> None:
     space = namespace(node["name"])
     unplug(node["name"])
     run("ip", "netns", "add", space)
-    cards = [*node["interfaces"], {
-        "name": "mgmt0", "bridge": REQUEST["mgmt"]["bridge"], "mac": node["mgmt_mac"],
-        "addresses": [f"{node['mgmt']}/24"],
-    }]
+    cards = [
+        *node["interfaces"],
+        {
+            "name": "mgmt0",
+            "bridge": REQUEST["mgmt"]["bridge"],
+            "mac": node["mgmt_mac"],
+            "addresses": [f"{node['mgmt']}/24"],
+        },
+    ]
     outside, inside = [], ["link set lo up"]
     for number, card in enumerate(cards):
         port = f"lp{node['mgmt_mac'].replace(':', '')[-8:]}{number}"
-        outside.append(
-            f"link add {port} type veth peer name {card['name']} address {card['mac']} netns {space}"
-        )
+        outside.append(f"link add {port} type veth peer name {card['name']} address {card['mac']} netns {space}")
         outside.append(f"link set {port} master {card['bridge']} up")
         inside.append(f"link set {card['name']} up")
         for address in card["addresses"]:
@@ -192,13 +204,34 @@ def boot(node: dict) -> None:
     furnish(node, root)
     plug_in(node)
     run(
-        *PODMAN, "run", "--detach", "--name", container(node["name"]), "--hostname", node["name"],
-        "--label", f"lvs.lab={REQUEST['checkout']}", "--label", f"lvs.lab.scenario={REQUEST['scenario']}",
-        "--privileged", "--systemd=always", "--cgroupns=private", "--log-driver=none", "--no-hosts", "--dns=none",
-        "--network", f"ns:/run/netns/{namespace(node['name'])}",
-        "--env", "SYSTEMD_SECCOMP=0",  # compiling a filter for each unit takes seconds under emulation
-        "--volume", "/lib/modules:/lib/modules:ro", "--pidfile", str(home(node["name"]) / "pid"),
-        "--rootfs", str(root), "/sbin/init",
+        *PODMAN,
+        "run",
+        "--detach",
+        "--name",
+        container(node["name"]),
+        "--hostname",
+        node["name"],
+        "--label",
+        f"lvs.lab={REQUEST['checkout']}",
+        "--label",
+        f"lvs.lab.scenario={REQUEST['scenario']}",
+        "--privileged",
+        "--systemd=always",
+        "--cgroupns=private",
+        "--log-driver=none",
+        "--no-hosts",
+        "--dns=none",
+        "--network",
+        f"ns:/run/netns/{namespace(node['name'])}",
+        "--env",
+        "SYSTEMD_SECCOMP=0",  # compiling a filter for each unit takes seconds under emulation
+        "--volume",
+        "/lib/modules:/lib/modules:ro",
+        "--pidfile",
+        str(home(node["name"]) / "pid"),
+        "--rootfs",
+        str(root),
+        "/sbin/init",
     )
     tell("progress", f"{node['name']} started ({time.monotonic() - began:.0f} s)")
 
@@ -223,8 +256,13 @@ def settle(node: dict) -> None:
     answer = ""
     while time.monotonic() < until:
         answer = run(
-            *inside, "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "systemctl", "is-system-running", "--wait",
-            check=False, timeout=180,
+            *inside,
+            "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
+            "systemctl",
+            "is-system-running",
+            "--wait",
+            check=False,
+            timeout=180,
         ).strip()
         if answer == "running":
             return

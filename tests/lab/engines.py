@@ -193,8 +193,12 @@ class VirtualMachine(Engine):
         say(f"booting the engine ({'KVM' if kvm else 'software emulation'})")
         with (where / "qemu.log").open("w") as log:
             process = subprocess.Popen(
-                self.command(ports, kvm), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                start_new_session=True, env={**os.environ, "TMPDIR": str(where)},
+                self.command(ports, kvm),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                env={**os.environ, "TMPDIR": str(where)},
             )
         (where / "vm.json").write_text(json.dumps({"pid": process.pid, "ports": ports, "images": self.keys()}))
 
@@ -320,5 +324,3 @@ def choose() -> tuple[Engine, str]:
     if obstacle:
         return VirtualMachine(), obstacle
     return Local(), "podman and ip_vs are here"
-
-

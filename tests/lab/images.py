@@ -137,13 +137,18 @@ def bootstrap(recipe: Recipe, target: Path, log: Path, mode: str) -> None:
     command = ["mmdebstrap", "--variant=minbase", f"--mode={mode}", f"--include={','.join(recipe.packages)}"]
     command += [f"--aptopt={option}" for option in ['Apt::Install-Recommends "false"', *apt_options()]]
     command += [f"--dpkgopt=path-exclude=/usr/share/{what}/*" for what in ("doc", "man", "locale", "info")]
-    command += [f"--customize-hook=sh {shlex.quote(str(RECIPES / script))} \"$1\"" for script in recipe.scripts]
+    command += [f'--customize-hook=sh {shlex.quote(str(RECIPES / script))} "$1"' for script in recipe.scripts]
     command += [SUITE, str(target), *mirrors()]
     environment = {**os.environ, "PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin", "TMPDIR": str(store())}
     with log.open("w") as written:
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            errors="replace", env=environment,
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            env=environment,
         )
         assert process.stdout is not None
         for line in process.stdout:
@@ -168,8 +173,6 @@ def pack(recipe: Recipe, root: Path, work: Path, wrapper: list[str], unpack: Pat
     steps.append("rm -rf root root.tar")
     run([*wrapper, "sh", "-c", "\n".join(steps)])
     (work / "packages").write_text("\n".join(recipe.packages) + "\n")
-
-
 
 
 def in_use(directory: Path) -> bool:

@@ -79,8 +79,13 @@ def run_molecule(scenario, environment, steps):
     destroy = "never" if os.environ.get("LAB_KEEP") else "always"
     process = subprocess.Popen(
         ["molecule", "test", "--scenario-name", scenario, "--destroy", destroy, "--no-command-borders"],
-        cwd=CHECKOUT, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        text=True, errors="replace",
+        cwd=CHECKOUT,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
     )
     vacuous, step, began = [], "start", time.monotonic()
     for line in process.stdout:

@@ -7,7 +7,8 @@ VIP = "172.17.60.201"
 
 
 def test_a_talkative_real_server_is_seen(cluster, client):
-    with cluster.sysctl("rs1", "net.ipv4.conf.all.arp_ignore", "0"), \
-            cluster.sysctl("rs1", "net.ipv4.conf.eth0.arp_ignore", "0"):
+    with cluster.sysctl("rs1", "net.ipv4.conf.all.arp_ignore", "0"), cluster.sysctl(
+        "rs1", "net.ipv4.conf.eth0.arp_ignore", "0"
+    ):
         assert client.arp(VIP) == {cluster.mac("director"), cluster.mac("rs1")}
     assert client.arp(VIP) == {cluster.mac("director")}

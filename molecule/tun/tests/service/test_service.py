@@ -35,8 +35,9 @@ def test_packets_come_through_the_tunnel(cluster, client):
 
 
 def test_strict_reverse_path_filtering_would_drop_them(cluster, client):
-    with cluster.sysctl("rs2", "net.ipv4.conf.all.rp_filter", "1"), \
-            cluster.sysctl("rs2", "net.ipv4.conf.tunl0.rp_filter", "0"):
+    with cluster.sysctl("rs2", "net.ipv4.conf.all.rp_filter", "1"), cluster.sysctl(
+        "rs2", "net.ipv4.conf.tunl0.rp_filter", "0"
+    ):
         answered = client.ask("172.17.60.201", count=4, timeout=3).by
     assert answered["rs1"] == 2
     assert answered["rs2"] == 0

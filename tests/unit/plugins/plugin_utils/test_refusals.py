@@ -35,7 +35,12 @@ def says(lines: list[str], path: str, wrong: str, mend: str) -> bool:
 SERVICES = {
     # what a service is
     "no name": ({"name": OMIT}, "lvs_services[0].name", "is missing", "add name"),
-    "bad name": ({"name": "a b"}, "lvs_services[0] (a b).name", "'a b' is not a name of letters, digits and _ . : - (at most 64)", "write"),
+    "bad name": (
+        {"name": "a b"},
+        "lvs_services[0] (a b).name",
+        "'a b' is not a name of letters, digits and _ . : - (at most 64)",
+        "write",
+    ),
     "number as name": (
         {"name": 80},
         "lvs_services[0].name",
@@ -50,7 +55,12 @@ SERVICES = {
         "'tpc' is not one of tcp, udp, sctp",
         "did you mean tcp?",
     ),
-    "unknown scheduler": ({"scheduler": "wcl"}, f"{WEB}.scheduler", "'wcl' is not one of rr, wrr, lc, wlc, lblc, lblcr, dh, sh, sed, nq, fo, ovf, mh, twos", "did you mean wlc?"),
+    "unknown scheduler": (
+        {"scheduler": "wcl"},
+        f"{WEB}.scheduler",
+        "'wcl' is not one of rr, wrr, lc, wlc, lblc, lblcr, dh, sh, sed, nq, fo, ovf, mh, twos",
+        "did you mean wlc?",
+    ),
     "unknown forwarding": (
         {"forward": "masq"},
         f"{WEB}.forward",
@@ -303,12 +313,6 @@ SERVICES = {
         f"{FIRST}.address",
         "10.0.0.12 is the lvs_address of rs2",
         "write host: rs2",
-    ),
-    "director by address": (
-        outside("10.0.0.1"),
-        f"{FIRST}.address",
-        "10.0.0.1 is the director director1: a director that is a real server too is not yet in this version",
-        "leave it out",
     ),
     "director by address": (
         outside("10.0.0.1"),
@@ -789,7 +793,8 @@ class TestGroups:
 
     def test_a_list_is_no_group(self):
         first, *_ = problems(*inventory(lvs_director_group=["directors"]))
-        assert first.startswith("lvs_director_group (director1, rs1, rs2, rs3): the inventory has no group ['directors'];")
+        place = "lvs_director_group (director1, rs1, rs2, rs3)"
+        assert first.startswith(f"{place}: the inventory has no group ['directors'];")
 
     def test_a_director_that_is_a_real_server(self):
         hostvars, groups = inventory()
