@@ -126,9 +126,7 @@ class Cluster:
         lines = self.run(server, f"grep -F 'GET {path} ' /var/log/nginx/access.log || true").splitlines()
         return [line.split()[0] for line in lines]
 
-    def deployment(
-        self, variables: dict[str, dict[str, Any]] | None = None, *arguments: str
-    ) -> tuple[list[str], Path]:
+    def deployment(self, variables: dict[str, dict[str, Any]] | None = None, *arguments: str) -> tuple[list[str], Path]:
         """The command that runs site.yml again with variables of single hosts changed, and the folder for it."""
         inventory = CHECKOUT / "molecule" / self.scenario / "inventory"
         extra = state() / self.scenario / "changed.json"
@@ -140,6 +138,23 @@ class Cluster:
         """Run site.yml again, with variables of single hosts changed; returns what Ansible said."""
         command, folder = self.deployment(variables, *arguments)
         return run(command, cwd=folder).stdout
+
+    def snapshot(self, name: str) -> dict[str, str]:
+        """What a role could leave behind on a node: addresses, rules, sysctls, files, units and the kernel's table."""
+        looks = {
+            "addresses": "ip -o address show | awk '{print $2, $3, $4}' | grep -v fe80: | sort",
+            "links": "ip -o link show | awk '{print $2, $3}' | sort",
+            "rules": "ip rule; ip -6 rule",
+            "routes": "ip route; ip route show table 5010 2>/dev/null; ip -6 route | grep -v fe80:",
+            "sysctls": "sysctl -a 2>/dev/null | grep -E '^net[.]ipv[46][.](conf|ip_forward|vs)' | sort",
+            "files": "find /etc /usr/local -xdev -type f -exec sha256sum {} + | sort -k 2",
+            "links in /etc": "find /etc -xdev -type l -printf '%p %l\\n' | sort",
+            "folders": "find /etc /usr/local -xdev -type d | sort",
+            "units": "systemctl list-unit-files --no-legend --no-pager | sort",
+            "failed units": "systemctl --failed --no-legend --no-pager",
+            "table": "ipvsadm -Sn | sort",
+        }
+        return {what: self.run(name, f"{look} || true") for what, look in looks.items()}
 
     @contextlib.contextmanager
     def sysctl(self, name: str, key: str, value: str) -> Iterator[None]:
@@ -178,7 +193,9 @@ class Client:
         quoted = HOLD.replace("'", "'\\''")
         process = subprocess.Popen(
             self.cluster.ssh(self.name, f"python3 -c '{quoted}' '{request}'"),
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         try:
             yield Connection(process)

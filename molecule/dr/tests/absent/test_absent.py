@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""playbooks/remove.yml leaves every host as it was before the first run; what an administrator added stays."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from lab.common import CHECKOUT, run, state
+
+CLUSTER = ["director", "rs1", "rs2"]
+
+
+@pytest.fixture(scope="module")
+def removed(cluster):
+    command, folder = cluster.deployment({}, "--limit", "lvs")
+    command[-1] = str(CHECKOUT / "playbooks" / "remove.yml")
+    run(command, cwd=folder)
+    return run(command, cwd=folder).stdout
+
+
+@pytest.mark.parametrize("name", CLUSTER)
+def test_as_before_the_first_run(cluster, removed, name):
+    before = json.loads((state() / cluster.scenario / f"before-{name}.json").read_text())
+    after = cluster.snapshot(name)
+    assert {what: after[what].splitlines() for what in after} == {what: before[what].splitlines() for what in before}
+
+
+def test_a_second_removal_changes_nothing(removed):
+    assert removed.count("changed=0") == len(CLUSTER)
+
+
+def test_without_a_limit_nothing_is_removed(cluster):
+    command, folder = cluster.deployment({})
+    command[-1] = str(CHECKOUT / "playbooks" / "remove.yml")
+    done = run(command, cwd=folder, check=False)
+    assert done.returncode != 0
+    assert "--limit" in done.stdout

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The inventory changes, site.yml runs, a client asks all the time: what the order of actions promises it gets."""
+
+from __future__ import annotations
+
+import pytest
+from lab.load import load
+
+VIP = "172.17.60.201"
+NODES = ("director", "rs1", "rs2")
+RS1 = {"host": "rs1", "weight": 3}
+RS2 = {"host": "rs2", "weight": 1}
+WEB = {"name": "web", "vip": VIP, "port": 80, "scheduler": "wrr", "forward": "dr", "real_servers": [RS1, RS2]}
+OTHER = {"name": "other", "vip": "172.17.60.202", "port": 80, "scheduler": "rr", "forward": "dr"}
+
+
+@pytest.fixture(scope="module")
+def change(cluster):
+    """change(services, ...) deploys the cluster with these services, and other cluster-wide variables."""
+
+    def deploy(*services, **variables):
+        return cluster.deploy({name: {"lvs_services": list(services), **variables} for name in NODES})
+
+    yield deploy
+    cluster.deploy()
+
+
+def changed(said: str) -> dict[str, int]:
+    """How many changes each host of a run counted."""
+    recap = [line.split() for line in said.split("PLAY RECAP")[1].splitlines() if "changed=" in line]
+    return {words[0]: int(next(w for w in words if w.startswith("changed=")).split("=")[1]) for words in recap}
+
+
+def test_adding_a_service_and_changing_scheduler_and_weights_fails_no_request(cluster, client, change):
+    with load(client, VIP) as asked:
+        change({**WEB, "scheduler": "wlc", "real_servers": [{**RS1, "weight": 1}, RS2]}, OTHER)
+        mark = asked.mark()
+        assert client.ask("172.17.60.202", count=4).by == {"rs1": 2, "rs2": 2}
+    assert not asked.failed
+    assert asked.since(mark).answered.keys() == {"rs1", "rs2"}
+    assert f"-A -t {VIP}:80 -s wlc" in cluster.table("director")
+
+
+def test_removing_a_service_takes_its_vip_away_and_fails_no_request_of_the_others(cluster, client, change):
+    with load(client, VIP) as asked:
+        change(WEB)
+    assert not asked.failed
+    assert not any("172.17.60.202" in line for line in cluster.table("director"))
+    for name in NODES:
+        assert "172.17.60.202" not in cluster.run(name, "ip -o address; cat /etc/lvs/*.record")
+
+
+def test_quiescing_a_leaving_server_keeps_its_connections(cluster, client, change):
+    with client.connection(VIP) as held, load(client, VIP) as asked:
+        while held.ask() != "rs1":
+            pytest.fail("the first connection went to rs2: wrr begins with the heavier server")
+        change({**WEB, "real_servers": [RS2]}, lvs_removed="quiesce")
+        assert held.ask() == "rs1"
+        mark = asked.mark()
+        assert client.ask(VIP, count=4).by == {"rs2": 4}
+        assert f"-a -t {VIP}:80 -r 172.17.60.199:80 -g -w 0" in cluster.table("director")
+    assert not asked.failed
+    assert asked.since(mark).answered.keys() <= {"rs2"}
+
+
+def test_adding_a_server_fails_no_request(client, change):
+    with load(client, VIP) as asked:
+        change(WEB)
+        mark = asked.mark()
+        client.ask(VIP, count=8)
+    assert not asked.failed
+    assert asked.since(mark).answered.keys() == {"rs1", "rs2"}
+
+
+def test_deleting_a_server_drops_its_open_connections_and_nothing_else(client, change):
+    with client.connection(VIP, timeout=10) as held, load(client, VIP) as asked:
+        server = held.ask()
+        leaving, staying = (RS1, RS2) if server == "rs1" else (RS2, RS1)
+        change({**WEB, "real_servers": [staying]}, lvs_removed="delete")
+        assert held.ask() == "nothing"
+    # A request that was on its way to the leaving server at that moment is the one the guide speaks of.
+    assert sum(asked.failed.values()) <= 1
+    assert client.ask(VIP, count=4).by == {staying["host"]: 4}
+
+
+def test_a_run_without_a_change_changes_nothing_and_fails_no_request(client, change):
+    change(WEB)
+    with load(client, VIP) as asked:
+        said = change(WEB)
+    assert not asked.failed
+    assert set(changed(said).values()) == {0}

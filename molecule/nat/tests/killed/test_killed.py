@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""site.yml is killed at ten moments, each time on its way to another inventory: the next run always mends it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+NODES = ("director", "rs1", "rs2")
+WEB = {"name": "web", "vip": "172.17.60.201", "port": 80, "scheduler": "rr", "forward": "nat"}
+MAIL = {"name": "mail", "vip": "172.17.60.202", "port": 25, "scheduler": "wlc", "forward": "nat"}
+MOMENTS = [
+    *(("Hide the VIPs", seconds) for seconds in (0, 0.7, 1.4, 2.1)),
+    *(("Load modules", seconds) for seconds in (0, 0.7, 1.4)),
+    *(("Make the kernel's table", seconds) for seconds in (0, 0.7)),
+    ("Take away what left", 0),
+]
+STRANGERS = ["-A -t 192.0.2.98:99 -s rr", "-a -t 192.0.2.98:99 -r 192.0.2.96:99 -m -w 7"]
+
+
+def deploy(cluster, services):
+    return cluster.deploy({name: {"lvs_services": services} for name in NODES})
+
+
+def kill(cluster, services, heading: str, seconds: float) -> None:
+    """Start a run and kill Ansible, with all it has started, so many seconds after it has printed a task's heading."""
+    command, folder = cluster.deployment({name: {"lvs_services": services} for name in NODES})
+    process = subprocess.Popen(
+        command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        start_new_session=True,
+    )
+    for line in process.stdout:
+        if line.startswith("TASK [") and heading in line:
+            time.sleep(seconds)  # not a guess at readiness: the moment itself is what differs from case to case
+            break
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL, "the run ended before it could be killed"
+
+
+def owned(cluster) -> dict[str, str]:
+    """Everything of ours and of others that a run could have touched, on every node."""
+    look = "ip -o address show | grep -o 'inet6\\? [^ ]*' | sort; ip rule; ip route show table 5010; cat /etc/lvs/*.record"
+    seen = {name: cluster.run(name, look) for name in NODES}
+    seen["table"] = "\n".join(sorted(cluster.table("director")))
+    return seen
+
+
+@pytest.fixture(scope="module")
+def settled(cluster):
+    """How the nodes look after whole runs, for each of the two inventories."""
+    both = [WEB, MAIL]
+    deploy(cluster, both)
+    with_mail = owned(cluster)
+    deploy(cluster, [WEB])
+    return {"with": (both, with_mail), "without": ([WEB], owned(cluster))}
+
+
+@pytest.mark.parametrize("moment", range(len(MOMENTS)), ids=lambda number: "-".join(map(str, MOMENTS[number])))
+def test_the_next_run_mends_it(cluster, client, settled, moment):
+    services, whole = settled["without" if moment % 2 else "with"]
+    kill(cluster, services, *MOMENTS[moment])
+    deploy(cluster, services)
+    assert owned(cluster) == whole
+    assert set(STRANGERS) <= set(cluster.table("director"))
+    assert client.ask(WEB["vip"], count=4).by == {"rs1": 2, "rs2": 2}
+
+
+def test_at_the_end_nothing_is_left_over(cluster, settled):
+    deploy(cluster, [WEB])
+    assert owned(cluster) == settled["without"][1]

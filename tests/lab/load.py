@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A client that asks all the time, and remembers how every single request ended."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import threading
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from lab.cluster import Client
+
+# Runs on the client until its standard input ends: a connection and a request each time, and a line for each.
+ASK_ON = r"""
+import json, select, socket, sys
+vip, port, pause, timeout = json.loads(sys.argv[1])
+while not select.select([sys.stdin], [], [], pause)[0]:
+    try:
+        with socket.create_connection((vip, port), timeout) as s:
+            s.sendall(b"GET / HTTP/1.0\r\nHost: lab\r\n\r\n")
+            reply = b""
+            while True:
+                part = s.recv(4096)
+                if not part:
+                    break
+                reply += part
+        print(reply.decode().splitlines()[-1].split()[0] if reply else "!nothing", flush=True)
+    except OSError as error:
+        print("!" + type(error).__name__, flush=True)
+"""
+
+
+@dataclass
+class Load:
+    """How the requests ended so far: the name of the server that answered, or `!` and what went wrong."""
+
+    ends: list[str] = field(default_factory=list)
+
+    @property
+    def failed(self) -> Counter[str]:
+        return Counter(end for end in self.ends if end.startswith("!"))
+
+    @property
+    def answered(self) -> Counter[str]:
+        return Counter(end for end in self.ends if not end.startswith("!"))
+
+    def mark(self) -> int:
+        """A place in the sequence of requests, for `since`."""
+        return len(self.ends)
+
+    def since(self, mark: int) -> Load:
+        return Load(self.ends[mark:])
+
+
+def _read(lines: Iterable[str], ends: list[str]) -> None:
+    for line in lines:
+        ends.append(line.strip())
+
+
+@contextlib.contextmanager
+def load(client: Client, vip: str, port: int = 80, pause: float = 0.1, timeout: float = 5) -> Iterator[Load]:
+    """Ask all the time for as long as the block runs; the last request has ended when it ends."""
+    request = json.dumps([vip, port, pause, timeout], separators=(",", ":"))
+    quoted = ASK_ON.replace("'", "'\\''")
+    process = subprocess.Popen(
+        client.cluster.ssh(client.name, f"python3 -c '{quoted}' '{request}'"),
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )
+    assert process.stdin and process.stdout
+    result = Load()
+    reader = threading.Thread(target=_read, args=(process.stdout, result.ends))
+    reader.start()
+    try:
+        yield result
+    finally:
+        process.stdin.close()
+        reader.join(60)
+        process.wait(60)
+    assert result.ends, "the client asked nothing"
