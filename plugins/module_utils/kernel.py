@@ -10,7 +10,7 @@ import errno
 import os
 import struct
 from socket import htons, ntohs
-from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
 from ansible_collections.lvs.cluster.plugins.module_utils import genetlink as g
 from ansible_collections.lvs.cluster.plugins.module_utils import table as t
@@ -298,34 +298,20 @@ def text(value: Optional[bytes]) -> str:
     return value.split(b"\0", 1)[0].decode("ascii", "replace") if value else ""
 
 
-def _signed(value: int) -> int:
-    return value - 2**32 if value & 0x80000000 else value
-
-
-class ReadRealServer(NamedTuple):
-    """A real server with its counters, as read."""
-
-    real_server: t.RealServer
-    active: int
-    inactive: int
-    persistent: int
-    stats: Optional[bytes]
-    stats64: Optional[bytes]
+Values = Tuple[Any, ...]
 
 
 class Codec:
-    """Decodes services and real servers; keeps the layouts it has learned."""
+    """Makes services and real servers of attributes; its decoders keep the layouts they have learned."""
 
     def __init__(self) -> None:
         self.services = g.Decoder(_SERVICE_FIELDS)
         self.dests = g.Decoder(_DEST_FIELDS)
 
-    def service(self, message: g.Message) -> Tuple[t.Service, Optional[bytes], Optional[bytes]]:
-        """Return (service, statistics, 64-bit statistics) of an answer to GET_SERVICE."""
-        start, end = nest(message, "SERVICE")
-        family, protocol, address, port, mark, scheduler, flags, timeout, netmask, engine, stats, stats64 = (
-            self.services.decode(message.data, start, end)
-        )
+    @staticmethod
+    def service(values: Values) -> t.Service:
+        """Return the service that the values of an answer to GET_SERVICE make."""
+        family, protocol, address, port, mark, scheduler, flags, timeout, netmask, engine = values[:10]
         if family is None or scheduler is None or flags is None or timeout is None or netmask is None:
             raise _missing("service")
         if family not in (t.AF_INET, t.AF_INET6):
@@ -345,7 +331,7 @@ class Codec:
             mask = struct.unpack("!I", struct.pack("=I", netmask))[0]
         else:
             mask = netmask
-        service = t.Service(
+        return t.Service(
             *key,
             text(scheduler),
             bits & FLAGS_SCHEDULER,
@@ -355,55 +341,29 @@ class Codec:
             mask,
             text(engine),
         )
-        return service, stats, stats64
 
-    def real_server(self, message: g.Message, family: int) -> ReadRealServer:
-        """Return a real server of an answer to GET_DEST; family is its service's."""
-        start, end = message.start, message.end
-        # The usual answer holds one nest and nothing else: look there before walking.
-        if end - start >= 4:
-            length, number = g.ATTRIBUTE.unpack_from(message.data, start)
-            if number & g.NLA_TYPE_MASK != TOP["DEST"] or length != end - start:
-                start, end = nest(message, "DEST")
-            else:
-                start += 4
-        (
-            address,
-            port,
-            forward,
-            weight,
-            upper,
-            lower,
-            tunnel,
-            tunnel_port,
-            checksum,
-            own_family,
-            active,
-            inactive,
-            persistent,
-            stats,
-            stats64,
-        ) = self.dests.decode(message.data, start, end)
-        if address is None or port is None or forward is None or weight is None or upper is None or lower is None:
+    @staticmethod
+    def real_server(values: Values, family: int) -> t.RealServer:
+        """Return the real server that the values of an answer to GET_DEST make; family is its service's."""
+        address, port, forward, weight, upper, lower, tunnel, tunnel_port, checksum, own_family = values[:10]
+        if None in values[:6]:
             raise _missing("real server")
         address = _cut(address, own_family or family)
-        if forward != t.TUN:
-            real_server = t.RealServer(address, ntohs(port), forward, weight, upper, lower, 0, 0, 0)
-        else:
-            real_server = t.RealServer(
-                address, ntohs(port), forward, weight, upper, lower, tunnel or 0, ntohs(tunnel_port or 0), checksum or 0
-            )
         if weight & 0x80000000:
-            real_server = real_server._replace(weight=_signed(weight))
-        return ReadRealServer(real_server, active or 0, inactive or 0, persistent or 0, stats, stats64)
+            weight -= 2**32
+        if forward != t.TUN:
+            return t.RealServer(address, ntohs(port), forward, weight, upper, lower, 0, 0, 0)
+        tail = (tunnel or 0, ntohs(tunnel_port or 0), checksum or 0)
+        return t.RealServer(address, ntohs(port), forward, weight, upper, lower, *tail)
 
 
 def _cut(address: bytes, family: int) -> bytes:
     """The kernel sends 16 bytes for either family."""
-    size = 4 if family == t.AF_INET else 16
-    if len(address) < size or family not in (t.AF_INET, t.AF_INET6):
-        raise g.NetlinkError("an address of %d bytes is none of family %d" % (len(address), family))
-    return address[:size]
+    if family == t.AF_INET and len(address) >= 4:
+        return address[:4]
+    if family == t.AF_INET6 and len(address) == 16:
+        return address
+    raise g.NetlinkError("an address of %d bytes is none of family %d" % (len(address), family))
 
 
 # --- the table -------------------------------------------------------------------------------------------------------
@@ -433,7 +393,7 @@ class Ipvs:
         busy: Set[Tuple[t.ServiceKey, t.RealServerKey]] = set()
         opaque: Set[t.ServiceKey] = set()
         unsupported: List[Dict[str, str]] = []
-        services = [codec.service(message)[0] for message in self.dump("GET_SERVICE", b"")]
+        services = [codec.service(values) for values in self.dump_services(codec)]
         for service in services:
             problem = t.service_problem(service)
             if problem:
@@ -441,9 +401,8 @@ class Ipvs:
                 continue
             key = service.key
             rows: Dict[t.RealServerKey, t.RealServer] = {}
-            for message in self.dump("GET_DEST", encode_service_name(service)):
-                row = codec.real_server(message, service.family)
-                real_server = row[0]
+            for values in self.dump_real_servers(codec, service):
+                real_server = codec.real_server(values, service.family)
                 problem = t.real_server_problem(service, real_server)
                 if problem:
                     opaque.add(key)
@@ -451,11 +410,20 @@ class Ipvs:
                     unsupported.append({"row": name, "reason": "%s: %s" % problem})
                     continue
                 rows[real_server[:2]] = real_server
-                if row[1] or row[2] or row[3]:
+                if values[10] or values[11] or values[12]:
                     busy.add((key, real_server.key))
             # A dump starts with the newest; turned round it reads as it was written.
             table[key] = t.Entry(service, dict(reversed(list(rows.items()))))
         return Current(table, frozenset(busy), frozenset(opaque), tuple(unsupported))
+
+    def dump_services(self, codec: Codec) -> List[Values]:
+        """Return the values of every service."""
+        return self.sock.dump_nests(self.family, g.Request(COMMAND["GET_SERVICE"], b""), TOP["SERVICE"], codec.services)
+
+    def dump_real_servers(self, codec: Codec, service: t.Service) -> List[Values]:
+        """Return the values of every real server of a service."""
+        request = g.Request(COMMAND["GET_DEST"], encode_service_name(service))
+        return self.sock.dump_nests(self.family, request, TOP["DEST"], codec.dests)
 
     def dump(self, command: str, payload: bytes) -> Iterator[g.Message]:
         """Yield the answers to a dump."""
@@ -520,10 +488,10 @@ class Ipvs:
         for wanted in doubtful.values():
             service = next(iter(wanted.values())).service
             try:
-                messages = self.dump("GET_DEST", encode_service_name(service))
-                found = {row[0].key: row[0] for row in (codec.real_server(m, service.family) for m in messages)}
+                rows = [codec.real_server(values, service.family) for values in self.dump_real_servers(codec, service)]
             except g.NetlinkError as error:
                 raise KernelError(plain(error)) from error
+            found = {row.key: row for row in rows}
             for key, action in wanted.items():
                 if found.get(key) != action.real_server:
                     raise KernelError(

@@ -70,22 +70,23 @@ def read_statistics(ipvs: k.Ipvs) -> List[Dict[str, Any]]:
 
 def _read_statistics(ipvs: k.Ipvs) -> Iterator[Dict[str, Any]]:
     codec = k.Codec()
-    for service, stats, stats64 in [codec.service(message) for message in ipvs.dump("GET_SERVICE", b"")]:
+    for service, stats, stats64 in [(codec.service(v), v[10], v[11]) for v in ipvs.dump_services(codec)]:
         if t.service_problem(service):
             continue
         row = t.identity(service)
         row.update(decode_statistics(stats64 or stats))
         row["real_servers"] = []
-        for message in ipvs.dump("GET_DEST", k.encode_service_name(service)):
-            read = codec.real_server(message, service.family)
+        for values in ipvs.dump_real_servers(codec, service):
+            real_server = codec.real_server(values, service.family)
+            active, inactive, persistent, stats, stats64 = values[10:]
             row["real_servers"].append(
                 {
-                    "address": t.format_address(read.real_server.address),
-                    "port": read.real_server.port,
-                    "active": read.active,
-                    "inactive": read.inactive,
-                    "persistent": read.persistent,
-                    **decode_statistics(read.stats64 or read.stats),
+                    "address": t.format_address(real_server.address),
+                    "port": real_server.port,
+                    "active": active or 0,
+                    "inactive": inactive or 0,
+                    "persistent": persistent or 0,
+                    **decode_statistics(stats64 or stats),
                 }
             )
         row["real_servers"].sort(key=lambda item: (item["address"], item["port"]))

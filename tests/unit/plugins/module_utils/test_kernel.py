@@ -76,32 +76,54 @@ def test_damaged_answers_end_in_a_table_or_a_clear_error():
 # --- a kernel made of answers
 
 
-def decode_service(service):
-    """Send a service through the codec and back."""
-    data = kernel.encode_service(service)
-    return kernel.Codec().service(g.Message(1, data, 0, len(data)))[0]
+class Answer:
+    """A socket that answers a dump with these attributes, once or several times."""
+
+    def __init__(self, attributes, times=1):
+        self.attributes = attributes
+        self.times = times
+
+    def send(self, data):
+        self.number = g._NLMSG.unpack_from(data)[3]
+
+    def recv_into(self, view):
+        body = b"\1\1\0\0" + self.attributes
+        one = g._NLMSG.pack(len(body) + 16, 28, 2, self.number, 0) + body
+        data = one * self.times + g._NLMSG.pack(20, 3, 2, self.number, 0) + b"\0" * 4
+        view[: len(data)] = data
+        return len(data)
 
 
-def decode_real_server(row, family):
-    """Send a real server through the codec and back."""
-    data = kernel.encode_real_server(row)
-    return kernel.Codec().real_server(g.Message(5, data, 0, len(data)), family)
+def decode_service(attributes):
+    """Return the service in an answer."""
+    codec = kernel.Codec()
+    (values,) = kernel.Ipvs(g.Socket(Answer(attributes)), 28).dump_services(codec)
+    return codec.service(values)
+
+
+def decode_real_server(attributes, family):
+    """Return the real server in an answer; its likes that follow must read the same."""
+    codec = kernel.Codec()
+    ipvs = kernel.Ipvs(g.Socket(Answer(attributes, 3)), 28)
+    first, *others = ipvs.dump_real_servers(codec, WEB)
+    assert others == [first, first]
+    return codec.real_server(first, family)
 
 
 @given(tables.tables)
 @settings(max_examples=40, deadline=None)
 def test_what_is_encoded_is_decoded(table):
     for entry in table.values():
-        assert decode_service(entry.service) == entry.service
+        assert decode_service(kernel.encode_service(entry.service)) == entry.service
         for row in entry.real_servers.values():
-            assert decode_real_server(row, entry.service.family).real_server == row
+            assert decode_real_server(kernel.encode_real_server(row), entry.service.family) == row
 
 
 def test_the_kernels_own_bit_and_idle_timeouts_are_no_difference():
     service = t.default_service((t.AF_INET, 6, t.parse_address("192.0.2.1"), 80, 0))
     data = kernel.encode_service(service._replace(timeout=300, netmask=0))
     data = data.replace(kernel._FLAGS.pack(0, kernel.FLAGS_OURS), kernel._FLAGS.pack(0x2, 0xFFFFFFFF))
-    assert kernel.Codec().service(g.Message(1, data, 0, len(data)))[0] == service
+    assert decode_service(data) == service
 
 
 def test_flags_are_written_with_a_mask_that_spares_what_is_not_ours():
@@ -122,7 +144,7 @@ def test_a_real_server_without_its_family_has_its_services():
     row = t.RealServer(t.parse_address("2001:db8::1"), 80)
     fields = [(1, "16")] + kernel._wanted(kernel.DEST_ATTRIBUTES, "PORT FWD_METHOD WEIGHT U_THRESH L_THRESH")
     data = g.attribute(2, g.Encoder(fields).encode(row.address, socket.htons(80), t.DR, 1, 0, 0))
-    assert kernel.Codec().real_server(g.Message(5, data, 0, len(data)), t.AF_INET6).real_server == row
+    assert decode_real_server(data, t.AF_INET6) == row
 
 
 @pytest.mark.parametrize(
@@ -143,11 +165,10 @@ def test_a_real_server_without_its_family_has_its_services():
     ],
 )
 def test_an_answer_that_leaves_something_out_is_an_error(data):
-    codec = kernel.Codec()
     with pytest.raises(g.NetlinkError):
-        codec.service(g.Message(1, data, 0, len(data)))
+        decode_service(data)
     with pytest.raises(g.NetlinkError):
-        codec.real_server(g.Message(5, data, 0, len(data)), t.AF_INET)
+        decode_real_server(data, t.AF_INET)
 
 
 # --- applying
@@ -246,10 +267,9 @@ def test_the_reason_of_a_refusal(action, code, words):
 class Forgetful(Kernel):
     """A kernel too old for tunnel types: it takes them and holds a plain tunnel."""
 
-    def dump(self, _family, _request):
-        row = RS._replace(forward=t.TUN)
-        data = kernel.encode_real_server(row)
-        yield g.Message(5, data, 0, len(data))
+    def dump_nests(self, family, request, nest, decoder):
+        data = kernel.encode_real_server(RS._replace(forward=t.TUN))
+        return [decoder.decode(data, 4, len(data))]
 
 
 def test_what_an_old_kernel_ignores_is_noticed():
