@@ -439,15 +439,27 @@ def complete_service(wish: Service, base: Optional[Service]) -> Service:
     return service
 
 
-_NEW_REAL_SERVER = RealServer(b"", 0)
-
-
 def complete_real_server(wish: RealServer, base: Optional[RealServer]) -> RealServer:
     """Fill what wish does not name from base, or from the defaults when there is no base."""
-    row = [old if new is None else new for new, old in zip(wish, base or _NEW_REAL_SERVER)]
-    if row[2] != TUN:
-        row[6:] = (0, 0, 0)
-    return RealServer(*row)
+    if base is not None:
+        wish = RealServer(*[old if new is None else new for new, old in zip(wish, base)])
+    # Written out, since this is done for every row of a large table.
+    address, port, forward, weight, upper, lower, tunnel, tunnel_port, checksum = wish
+    if forward is None:
+        forward = DR
+    if forward != TUN or tunnel is None:
+        tunnel = tunnel_port = checksum = 0
+    return RealServer(
+        address,
+        port,
+        forward,
+        1 if weight is None else weight,
+        0 if upper is None else upper,
+        0 if lower is None else lower,
+        tunnel,
+        tunnel_port,
+        checksum,
+    )
 
 
 def service_problem(service: Service) -> Optional[Tuple[str, str]]:

@@ -400,14 +400,16 @@ errno:
   sample: 2
 """
 
+import json
 from typing import Any, Dict, Optional
 
 from ansible.module_utils.basic import AnsibleModule
 
-# config has no suboptions here: Ansible would put a null into every option that is left out, and tell left out from
-# null no more; it also costs twice the memory and three times the time of the module's own check.
+# config is documented as the list of dictionaries that it is, and declared raw, for three reasons. The action sends
+# long tables as text. Declared suboptions would put a null into every option that is left out, and tell left out from
+# null no more. And they cost: 0.18 s instead of 0.06 s for 10,000 real servers, and a third more memory.
 ARGUMENTS = {
-    "config": {"type": "list", "elements": "dict"},
+    "config": {"type": "raw"},
     "state": {
         "choices": ["merged", "replaced", "overridden", "deleted", "gathered", "rendered", "parsed"],
         "default": "merged",
@@ -438,9 +440,20 @@ def empty_refusal(params: Dict[str, Any]) -> Optional[str]:
     return "state %s with an empty config %s; if that is meant, set allow_empty: true" % (state, effect)
 
 
+def rows_of(config: Any) -> Any:
+    """Return config as it was written: the action plugin sends it as JSON text."""
+    if not isinstance(config, str):
+        return config
+    try:
+        return json.loads(config)
+    except ValueError:
+        return config
+
+
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(argument_spec=ARGUMENTS, required_if=REQUIRED_IF, supports_check_mode=True)
+    module.params["config"] = rows_of(module.params["config"])
     refusal = empty_refusal(module.params)
     if refusal:
         module.fail_json(msg=refusal)

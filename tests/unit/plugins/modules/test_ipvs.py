@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -87,6 +88,16 @@ def test_nothing_asked_nothing_done(run, monkeypatch):
     monkeypatch.setattr(states, "run", lambda module: pytest.fail("did something"))
     assert run(config=[])["changed"] is False
     assert run(state="replaced", config=[], allow_empty=True)["changed"] is False
+
+
+def test_config_may_come_as_text(run, memory):
+    assert run(config=json.dumps([WEB]))["changed"]
+    assert memory.table == table()
+    result = run(config="[{")
+    assert result["failed"]
+    assert "config: '[{' is not a list of services" in result["msg"]
+    result = run(state="overridden", scope="all", config="[]")
+    assert "set allow_empty: true" in result["msg"]
 
 
 # --- refusals
