@@ -133,6 +133,17 @@ def check_membership(member: Members, hostvars: HostVars, groups: Groups, proble
             )
 
 
+def check_failover(member: Members, failover: Any, problems: Problems) -> None:
+    """Two hosts that hold the same VIPs answer the same ARP requests: several directors need somebody who decides."""
+    if failover == "none" and len(member.directors) > 1:
+        problems.add(
+            "lvs_failover",
+            f"the group {member.pair[0]} has {len(member.directors)} directors and nobody to move the VIPs: every"
+            " director would hold them",
+            f"name one director, or say who moves them (lvs_failover: keepalived or heartbeat, {NOT_YET})",
+        )
+
+
 def check_agreement(member: Members, hostvars: HostVars, problems: Problems) -> None:
     """All hosts of a cluster must see the same cluster-wide variables."""
     first = member.hosts[0]

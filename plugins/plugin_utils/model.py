@@ -21,6 +21,7 @@ from ansible_collections.lvs.cluster.plugins.plugin_utils.members import (
     HostVars,
     Members,
     check_agreement,
+    check_failover,
     check_groups,
     check_membership,
     check_pairs,
@@ -70,6 +71,7 @@ def _build_cluster(member: Members, hostvars: HostVars, groups: Groups, problems
         item.name: schema.read_field(item, shared.get(item.name), item.name, problems.add)
         for item in schema.CLUSTER_VARIABLES
     }
+    check_failover(member, settings["lvs_failover"], problems)
     if settings["lvs_services"] == []:
         problems.add("lvs_services", "is an empty list", "describe at least one service")
     services = read_services(settings, member, hosts, hostvars, problems)

@@ -662,7 +662,7 @@ CLUSTER_VARIABLES = (
         "lvs_failover",
         Word(
             (
-                Choice("none", "the VIPs stay where the collection puts them: on every director"),
+                Choice("none", "the VIPs stay where the collection puts them: on the one director"),
                 Choice("keepalived", "keepalived moves them by VRRP", later=True),
                 Choice("heartbeat", "heartbeat moves them", later=True),
             )

@@ -327,12 +327,6 @@ class TestClusters:
         hostvars["client1"] = {"lvs_anything": 1, "lvs_weight": -1}
         assert problems(hostvars, groups) == []
 
-    def test_several_directors(self):
-        hostvars, groups = inventory()
-        hostvars["director2"] = {**hostvars["director1"], "lvs_address": ["10.0.0.2"], "lvs_interface": "eth1"}
-        groups["directors"].append("director2")
-        assert list(cluster(hostvars, groups)["directors"]) == ["director1", "director2"]
-
 
 def two_clusters():
     hostvars, groups = inventory()

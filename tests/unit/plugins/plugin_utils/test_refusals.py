@@ -764,6 +764,16 @@ class TestGroups:
             " or name yours with lvs_director_group (is it director?)"
         ]
 
+    def test_several_directors_without_failover(self):
+        hostvars, groups = inventory()
+        hostvars["director2"] = {**hostvars["director1"], "lvs_address": "10.0.0.2"}
+        groups["directors"].append("director2")
+        assert problems(hostvars, groups) == [
+            "lvs_failover: the group directors has 2 directors and nobody to move the VIPs: every director would hold"
+            " them; name one director, or say who moves them (lvs_failover: keepalived or heartbeat, not yet in this"
+            " version)"
+        ]
+
     def test_no_real_servers(self):
         hostvars, groups = inventory()
         groups["realservers"] = []

@@ -94,10 +94,10 @@ def test_a_host_in_no_cluster(host):
 
 
 def test_several_directors_are_no_gateway():
-    hostvars, groups = inventory()
-    hostvars["director2"] = {**hostvars["director1"], "lvs_address": "10.0.0.2"}
-    groups["directors"].append("director2")
-    assert view(pack(build(hostvars, groups)), "rs1")["gateways"] == {"ipv4": None, "ipv6": None}
+    model = build(*inventory())
+    (cluster,) = model["clusters"].values()
+    cluster["directors"]["director2"] = {**cluster["directors"]["director1"], "ipv4": "10.0.0.2"}
+    assert view(pack(model), "rs1")["gateways"] == {"ipv4": None, "ipv6": None}
 
 
 def values(item):
