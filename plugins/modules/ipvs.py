@@ -418,7 +418,7 @@ ARGUMENTS = {
     "scope": {"type": "raw"},
     "record": {"type": "path"},
     "allow_empty": {"type": "bool", "default": False},
-    "weights": {"choices": ["set", "keep"], "default": "set", "no_log": False},
+    "weights": {"choices": ["set", "keep"], "default": "set"},
     "removed": {"choices": ["delete", "quiesce"], "default": "delete"},
 }
 REQUIRED_IF = [
@@ -476,7 +476,7 @@ def main() -> None:
 def invocation(params: Dict[str, Any]) -> Dict[str, Any]:
     """Return the parameters without a long config: sending it back would cost more than the work."""
     config = params["config"]
-    if config and len(config) > 100:
+    if config and len(config) > 20:
         params = dict(params, config="%d services" % len(config))
     return {"module_args": params}
 
