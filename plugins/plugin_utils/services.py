@@ -378,6 +378,8 @@ def _one_wanted(entry: Entry, path: str, item: Mapping[str, Any]) -> Wanted | No
     if host is not None and address is not None:
         entry.problems.add(path, "has both host and address", "keep host for an inventory host, address for any other")
         return None
+    if host is UNREADABLE:
+        return None
     usable = _check_real_host(entry, path, host) if host else _check_real_address(entry, path, address, item["port"])
     if not usable:
         return None

@@ -742,6 +742,11 @@ class TestTwoServices:
         ]
 
 
+def test_a_host_that_is_no_name_is_refused_once():
+    (line,) = problems(*inventory(service(real_servers=[{"host": False}])))
+    assert line.startswith(f"{FIRST}.host: ")
+
+
 class TestGroups:
     def test_no_cluster_at_all(self):
         (line,) = problems({"host1": {}}, {"all": ["host1"], "ungrouped": ["host1"]})
