@@ -67,7 +67,9 @@ def load(client: Client, vip: str, port: int = 80, pause: float = 0.1, timeout: 
     quoted = ASK_ON.replace("'", "'\\''")
     process = subprocess.Popen(
         client.cluster.ssh(client.name, f"python3 -c '{quoted}' '{request}'"),
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert process.stdin and process.stdout
     result = Load()

@@ -31,7 +31,12 @@ def kill(cluster, services, heading: str, seconds: float) -> None:
     """Start a run and kill Ansible, with all it has started, so many seconds after it has printed a task's heading."""
     command, folder = cluster.deployment({name: {"lvs_services": services} for name in NODES})
     process = subprocess.Popen(
-        command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        command,
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
         start_new_session=True,
     )
     for line in process.stdout:
@@ -46,7 +51,9 @@ def kill(cluster, services, heading: str, seconds: float) -> None:
 
 def owned(cluster) -> dict[str, str]:
     """Everything of ours and of others that a run could have touched, on every node."""
-    look = "ip -o address show | grep -o 'inet6\\? [^ ]*' | sort; ip rule; ip route show table 5010; cat /etc/lvs/*.record"
+    look = (
+        "ip -o address show | grep -o 'inet6\\? [^ ]*' | sort; ip rule; ip route show table 5010; cat /etc/lvs/*.record"
+    )
     seen = {name: cluster.run(name, look) for name in NODES}
     seen["table"] = "\n".join(sorted(cluster.table("director")))
     return seen
