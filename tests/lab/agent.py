@@ -190,6 +190,12 @@ def plug_in(node: dict) -> None:
     run("ip", "-n", space, "-batch", "-", stdin="\n".join(inside) + "\n")
 
 
+def announce(node: dict) -> None:
+    """One packet to the gateway: QEMU's network learns who has the address now, whatever it remembers or missed."""
+    packet = f"echo >/dev/udp/{REQUEST['mgmt']['gateway']}/9"
+    run("ip", "netns", "exec", namespace(node["name"]), "bash", "-c", packet, check=False, timeout=20)
+
+
 def unplug(node: str) -> None:
     if Path(f"/run/netns/{namespace(node)}").exists():
         run("ip", "netns", "delete", namespace(node))
@@ -249,6 +255,7 @@ def reboot(node: dict) -> None:
 
 def settle(node: dict) -> None:
     """Wait until systemd in the node says it has started everything."""
+    announce(node)
     pid = (home(node["name"]) / "pid").read_text().strip()
     inside = ("nsenter", "--target", pid, *(f"--{what}" for what in ("mount", "uts", "ipc", "pid", "cgroup", "root")))
     inside = (*inside, "--wd=/", "env", "-i")
