@@ -63,6 +63,12 @@ def test_links_between_pages_lead_somewhere(path):
     assert [target for target in targets if not (path.parent / target).exists()] == []
 
 
+def test_the_readme_explains_the_demo_as_it_is():
+    hosts, cluster, *_ = re.findall(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert yaml.safe_load(hosts)["lvs"] == load("examples/demo/inventory/hosts.yml")["lvs"]
+    assert yaml.safe_load(cluster) == load("examples/demo/inventory/group_vars/lvs.yml")
+
+
 def test_the_shell_and_the_lab_agree_where_state_is_kept(monkeypatch):
     monkeypatch.delenv("LVS_LAB_STATE", raising=False)
 
