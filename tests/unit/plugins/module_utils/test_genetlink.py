@@ -86,6 +86,39 @@ def test_answers_to_somebody_else_are_not_taken():
     assert dump(answer(b"", number=7) + answer(one), done(number=7), done()) == [one]
 
 
+def nests(*answers):
+    """Return what a dump of nests is decoded to, for nests of a u16 (1) and a u32 (4)."""
+    sock = g.Socket(Transport(*answers))
+    return sock.dump_nests(FAMILY, g.Request(4, b""), 2, g.Decoder([(1, "u16"), (4, "u32")]))
+
+
+def test_nests_are_decoded_one_like_the_other():
+    def row(first, second, number=2):
+        return answer(g.attribute(number, first + second))
+
+    short, long = g.attribute(1, b"\7\0"), g.attribute(4, b"\1\0\0\0")
+    other = row(g.attribute(4, b"\2\0\0\0"), g.attribute(1, b"\5\0"))
+    same = row(short, long)
+    assert nests(same + same + other + same, other + same, done()) == [(7, 1), (7, 1), (5, 2), (7, 1), (5, 2), (7, 1)]
+    assert nests(same + answer(b"", number=9) + same, done()) == [(7, 1), (7, 1)]
+    with pytest.raises(g.NetlinkError, match="has no attribute 2"):
+        nests(same + row(short, long, number=3), done())
+
+
+def test_nests_of_a_dump_that_was_interrupted_are_not_taken():
+    attributes = g.attribute(2, g.attribute(1, b"\7\0"))
+    with pytest.raises(g.DumpInterrupted):
+        nests(answer(attributes) + answer(attributes, flags=0x12) + answer(attributes), done())
+
+
+def test_a_nest_is_found_among_other_attributes():
+    inner = g.attribute(1, b"\7\0")
+    assert nests(answer(g.attribute(5, b"x") + g.attribute(2, inner)), answer(g.attribute(2, inner)), done()) == [
+        (7, None),
+        (7, None),
+    ]
+
+
 def test_an_error_ends_a_dump():
     with pytest.raises(g.NetlinkError) as caught:
         dump(ack(code=errno.EPERM))

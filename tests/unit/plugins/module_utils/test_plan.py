@@ -249,6 +249,7 @@ def test_a_tunnel_that_becomes_direct_routing_loses_its_tunnel():
     current = table({**WEB, "real_servers": [{**RS1, "forward": "tun", "tunnel": {"type": "gue", "port": 6080}}]})
     made = plan("merged", [{**WEB, "real_servers": [{**RS1, "forward": "dr"}]}], current)
     assert commands(made) == ["-e -t 192.0.2.10:80 -r 198.51.100.1:80 -g -w 1"]
+    assert made.after == table({**WEB, "real_servers": [RS1]})
     assert plan("merged", [{**WEB, "real_servers": [{**RS1, "forward": "dr"}]}], made.after).actions == []
 
 
@@ -339,3 +340,11 @@ def test_recorded_rows_out_of_scope_stay_ours():
     made = plan("overridden", [], recorded, recorded=recorded, scope={"marks": [1]})
     assert made.actions == []
     assert made.record == recorded
+
+
+def test_real_servers_of_a_listed_service_out_of_scope_stay_and_stay_ours():
+    recorded = table({**WEB, "real_servers": [RS1, RS2]})
+    config = [{**WEB, "scheduler": "rr", "real_servers": [RS1]}]
+    made = plan("replaced", config, recorded, recorded=recorded, scope={"marks": [1]})
+    assert commands(made) == ["-E -t 192.0.2.10:80 -s rr"]
+    assert made.record == table({**WEB, "scheduler": "rr", "real_servers": [RS1, RS2]})
