@@ -4,9 +4,10 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo demo-down test lint unit build scenario clean
+.PHONY: help setup demo demo-down test lint unit build scenario bench clean
 
 NAME ?=
+PART ?=
 # What a recipe that calls Python or Ansible itself begins with.
 ENV := eval "$$(tests/bin/env)"; export PYTHONUNBUFFERED=1;
 
@@ -40,6 +41,9 @@ scenario: setup ## run one scenario of molecule/, for example: make scenario NAM
 		echo "make scenario NAME=..., one of:" $$(cd molecule; printf '%s\n' */molecule.yml | xargs -n 1 dirname) >&2; exit 2; \
 	fi
 	@$(ENV) tests/bin/lab prepare; python -m pytest -v "tests/scenarios/test_scenarios.py::test_scenario[$(NAME)]"
+
+bench: setup ## measure how quick it is, beside the floors; PART=site, model or table for one part
+	@tests/bin/lab prepare; tests/bin/bench $(PART)
 
 clean: ## stop and remove all this checkout has started; keeps .venv and the lab's images
 	@tests/bin/clean
