@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from lab.cluster import quick
 from lab.common import CHECKOUT, run, state
 
 CLUSTER = ["director", "rs1", "rs2"]
@@ -15,8 +16,8 @@ CLUSTER = ["director", "rs1", "rs2"]
 def removed(cluster):
     command, folder = cluster.deployment({}, "--limit", "lvs")
     command[-1] = str(CHECKOUT / "playbooks" / "remove.yml")
-    run(command, cwd=folder)
-    return run(command, cwd=folder).stdout
+    run(command, cwd=folder, env=quick())
+    return run(command, cwd=folder, env=quick()).stdout
 
 
 @pytest.mark.parametrize("name", CLUSTER)
@@ -33,6 +34,6 @@ def test_a_second_removal_changes_nothing(removed):
 def test_without_a_limit_nothing_is_removed(cluster):
     command, folder = cluster.deployment({})
     command[-1] = str(CHECKOUT / "playbooks" / "remove.yml")
-    done = run(command, cwd=folder, check=False)
+    done = run(command, cwd=folder, env=quick(), check=False)
     assert done.returncode != 0
     assert "--limit" in done.stdout

@@ -10,6 +10,7 @@ import subprocess
 import time
 
 import pytest
+from lab.cluster import quick
 
 NODES = ("director", "rs1", "rs2")
 WEB = {"name": "web", "vip": "172.17.60.201", "port": 80, "scheduler": "rr", "forward": "nat"}
@@ -38,6 +39,7 @@ def kill(cluster, services, heading: str, seconds: float) -> None:
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
+        env=quick(),
     )
     for line in process.stdout:
         if line.startswith("TASK [") and heading in line:
