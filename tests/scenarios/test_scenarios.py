@@ -70,8 +70,8 @@ def test_scenario(scenario, lab, timings, capfd):
         print(flush=True)
         returned, vacuous = run_molecule(scenario, lab, steps)
     save_timings(lab, timings)
-    assert not vacuous, f"scenario {scenario} passed over nothing: {vacuous}"
     assert returned == 0, f"scenario {scenario} failed; what it printed is above"
+    assert not vacuous, f"scenario {scenario} passed over nothing: {vacuous}"
 
 
 def run_molecule(scenario, environment, steps):
