@@ -177,6 +177,9 @@ def plug_in(node: dict) -> None:
     outside, inside = [], ["link set lo up"]
     for number, card in enumerate(cards):
         port = f"lp{node['mgmt_mac'].replace(':', '')[-8:]}{number}"
+        # The kernel takes the cards of a deleted namespace away in its own time; the place may be wanted before.
+        if Path(f"/sys/class/net/{port}").exists():
+            run("ip", "link", "delete", port, check=False)
         outside.append(f"link add {port} type veth peer name {card['name']} address {card['mac']} netns {space}")
         outside.append(f"link set {port} master {card['bridge']} up")
         inside.append(f"link set {card['name']} up")
