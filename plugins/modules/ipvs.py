@@ -15,11 +15,10 @@ author:
 description:
   - Brings the running kernel's table of virtual services and real servers to what O(config) says, in one step and by
     generic netlink, without C(ipvsadm).
-  - What can be set in place is set in place. A service or real server is never deleted and added again to change
-    it, so
-    open connections live on.
-  - New rows come first and rows that leave go last, so a service that has servers before and after has servers
-    in between.
+  - What can be set in place is set in place. A service or real server is never deleted and added again to change it,
+    so open connections live on.
+  - New rows come first and rows that leave go last, so a service that has servers before and after has servers in
+    between.
   - Works on one network namespace, the one the module runs in. It does not make the table survive a reboot; O(record)
     writes a file that C(ipvsadm -R) can load at boot.
 requirements:
@@ -34,11 +33,9 @@ options:
       - A service is identified by O(config[].address), O(config[].protocol) and O(config[].port), or by
         O(config[].fwmark) and O(config[].family). Each may be listed once.
       - An option that is left out or null is not named. With O(state=merged) what is not named stays as it is, and
-        gets
-        its default only in a new row. With the other states what is not named has its default.
+        gets its default only in a new row. With the other states what is not named has its default.
       - The defaults of the options below are therefore given in words, and the values are checked by the module
-        itself,
-        which names the item and option at fault, like C(config[2].real_servers[0].weight).
+        itself, which names the item and option at fault, like C(config[2].real_servers[0].weight).
     type: list
     elements: dict
     suboptions:
@@ -78,8 +75,8 @@ options:
       scheduler_flags:
         description:
           - The scheduler's flags, by number (V(flag-1), V(flag-2), V(flag-3)) or by the name they have with
-            O(config[].scheduler),
-            V(sh-fallback), V(sh-port), V(mh-fallback), V(mh-port). A name that belongs to another scheduler fails.
+            O(config[].scheduler), V(sh-fallback), V(sh-port), V(mh-fallback), V(mh-port). A name that belongs to
+            another scheduler fails.
           - The list is the whole; V([]) clears all flags. None in a new service.
         type: list
         elements: str
@@ -90,11 +87,9 @@ options:
       persistence:
         description:
           - A dictionary of C(timeout) (seconds from 0 to 4294967; 360 when not named, as in the kernel's header),
-            C(netmask)
-            (how clients are grouped; for IPv4 a prefix length from 0 to 32 or a mask like 255.255.255.0, for IPv6 a
-            prefix
-            length from 1 to 128; every client by itself when not named) and C(engine) (V(sip), the kernel's only one;
-            none when not named).
+            C(netmask) (how clients are grouped; for IPv4 a prefix length from 0 to 32 or a mask like 255.255.255.0,
+            for IPv6 a prefix length from 1 to 128; every client by itself when not named) and C(engine) (V(sip), the
+            kernel's only one; none when not named).
           - A number is the timeout alone, V(true) is the defaults.
           - V(false) or null means not persistent, as in a new service. This is the only option where null has a
             meaning.
@@ -102,12 +97,10 @@ options:
       real_servers:
         description:
           - The real servers of the service. Each is identified by address and port and may be listed once.
-          - With O(state=merged) real servers that are not listed stay. With O(state=replaced) and
-            O(state=overridden) they
-            leave; V([]), or to leave the option out, then means that the service has none.
+          - With O(state=merged) real servers that are not listed stay. With O(state=replaced) and O(state=overridden)
+            they leave; V([]), or to leave the option out, then means that the service has none.
           - With O(state=deleted) the listed ones leave and the service stays, V([]) names none and deletes nothing,
-            and to
-            leave the option out deletes the service.
+            and to leave the option out deletes the service.
           - Null fails, since it is what an expression returns that went wrong.
         type: list
         elements: dict
@@ -127,23 +120,21 @@ options:
           forward:
             description:
               - How packets reach the real server, V(nat) (masquerading), V(dr) (direct routing) or V(tun)
-                (tunnelling).
-                V(dr) in a new real server, as with C(ipvsadm).
+                (tunnelling). V(dr) in a new real server, as with C(ipvsadm).
               - V(local) exists so that a table can be read and written back; the kernel finds out by itself that an
                 address is its own.
             type: str
             choices: [nat, dr, tun, local]
           weight:
             description:
-              - The weight, from 0 to 2147483647. With 0 no new connection goes there, and the open ones go on. 1 in
-                a new
-                real server.
+              - The weight, from 0 to 2147483647. With 0 no new connection goes there, and the open ones go on. 1 in a
+                new real server.
               - O(weights=keep) leaves the weight of a real server that is there already.
             type: int
           upper_threshold:
             description:
-              - The number of connections from which on the real server gets no new ones, from 0 to 2147483647.
-                0, as in a new real server, sets no limit.
+              - The number of connections from which on the real server gets no new ones, from 0 to 2147483647. 0, as
+                in a new real server, sets no limit.
             type: int
           lower_threshold:
             description:
@@ -154,13 +145,10 @@ options:
           tunnel:
             description:
               - With V(tun) only; the tunnel, set as a whole. C(type) is V(ipip) (when not named), V(gue) or V(gre).
-                C(port)
-                is the port a V(gue) tunnel goes to, required there and refused elsewhere. C(checksum) is V(none)
-                (when
-                not named), V(csum) (V(gue) and V(gre)) or V(remcsum) (V(gue)).
+                C(port) is the port a V(gue) tunnel goes to, required there and refused elsewhere. C(checksum) is
+                V(none) (when not named), V(csum) (V(gue) and V(gre)) or V(remcsum) (V(gue)).
               - Needs Linux 5.2 for V(gue) and 5.3 for V(gre) and checksums. An older kernel takes the row and makes
-                it
-                an V(ipip) tunnel; the module reads such rows back and fails.
+                it an V(ipip) tunnel; the module reads such rows back and fails.
             type: dict
   state:
     description:
@@ -178,45 +166,38 @@ options:
   running_config:
     description:
       - For O(state=parsed), the text C(ipvsadm -S) wrote, with or without C(-n), or a script of C(ipvsadm) commands
-        that
-        build a table. Host and port names are looked up on the target.
+        that build a table. Host and port names are looked up on the target.
     type: str
   scope:
     description:
       - What may be removed. A limit only; it never keeps anything from being added or changed.
       - V(all), or a dictionary with any of C(networks) (a list of networks whose virtual addresses are covered),
         C(marks) (a list of firewall marks or ranges like C(100-199)) and C(protocols) (a list of V(tcp), V(udp),
-        V(sctp)
-        that narrows C(networks), or by itself covers every address).
+        V(sctp) that narrows C(networks), or by itself covers every address).
       - O(state=overridden), and O(state=deleted) without O(config), need O(scope) or O(record).
     type: raw
   record:
     description:
       - The path of a file that remembers what this task owns, like C(/etc/lvs/table.ipvs). Only rows in it are ever
-        removed.
-        Rows in O(config) become ours, also those that were there before.
+        removed. Rows in O(config) become ours, also those that were there before.
       - A real server that somebody else put into a service of ours is left alone; a service that holds one is not
-        deleted
-        and is theirs from then on.
+        deleted and is theirs from then on.
       - The file is text for C(ipvsadm -R), mode 0600, replaced in one step. It is widened before the kernel is
-        touched
-        and narrowed after success, so that a run that was cut off is mended by the next. A record that owns nothing
-        is removed.
+        touched and narrowed after success, so that a run that was cut off is mended by the next. A record that owns
+        nothing is removed.
       - Together with O(scope) both are limits.
     type: path
   allow_empty:
     description:
-      - Take an empty O(config) with O(state=replaced) or O(state=overridden), and O(state=deleted) without
-        O(config), at its
-        word. Without it they fail, so that one bad expression cannot empty the table.
+      - Take an empty O(config) with O(state=replaced) or O(state=overridden), and O(state=deleted) without O(config),
+        at its word. Without it they fail, so that one bad expression cannot empty the table.
     type: bool
     default: false
   weights:
     description:
       - V(set) sets the weights in O(config).
       - V(keep) sets them in new real servers only, for tables whose running weights belong to a health checker. The
-        record
-        holds the weights in O(config) either way.
+        record holds the weights in O(config) either way.
     type: str
     choices: [set, keep]
     default: set
@@ -224,8 +205,8 @@ options:
     description:
       - V(delete) deletes real servers that leave at once. The kernel then drops the packets of their connections.
       - V(quiesce) gives a real server that leaves weight 0, and keeps it, and in O(record), while it has active,
-        inactive or
-        persistent connections. A later run deletes it. Services stay as long as they hold such a real server.
+        inactive or persistent connections. A later run deletes it. Services stay as long as they hold such a real
+        server.
     type: str
     choices: [delete, quiesce]
     default: delete
@@ -233,8 +214,7 @@ extends_documentation_fragment:
   - lvs.cluster.attributes
 notes:
   - Rows that cannot be said in O(config) are listed in RV(unsupported) and never touched, for example services of
-    unknown
-    protocols, or of port 0 without persistence.
+    unknown protocols, or of port 0 without persistence.
   - Several writers may share a table. A row that another program added or removed in the meantime is set or left as
     the plan needs it.
 seealso:

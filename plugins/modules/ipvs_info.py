@@ -22,7 +22,8 @@ options:
   gather:
     description:
       - What to read. Of what is not named nothing is returned.
-      - V(statistics) reads the whole table once more; V(connections) can be long and is therefore not read by default.
+      - V(statistics) reads the whole table once more; V(connections) can be long and is therefore not read by
+        default.
     type: list
     elements: str
     choices: [services, statistics, daemons, timeouts, schedulers, connections]

@@ -15,8 +15,8 @@ author:
 description:
   - Directors tell each other of their connections, so that these survive when another one takes over. The kernel's
     master daemon sends, its backup daemon receives; both may run at once, each with its own settings.
-  - Starts or stops one of them, as C(ipvsadm --start-daemon) does. They belong to one network namespace and do not come
-    back after a reboot.
+  - Starts or stops one of them, as C(ipvsadm --start-daemon) does. They belong to one network namespace and do not
+    come back after a reboot.
   - The kernel cannot change a running daemon, so a daemon that differs is stopped and started again, and
     RV(restarted) says so. What is sent in between is lost to the others until the next packet of each connection.
   - Do not use it where keepalived has C(lvs_sync_daemon); they would undo each other.
@@ -52,8 +52,8 @@ options:
     type: int
   group:
     description:
-      - The multicast group, an IPv4 or IPv6 address. The kernel's is V(224.0.0.81); a running daemon keeps its own when
-        this is not named. Needs Linux 4.3.
+      - The multicast group, an IPv4 or IPv6 address. The kernel's is V(224.0.0.81); a running daemon keeps its own
+        when this is not named. Needs Linux 4.3.
     type: str
   port:
     description:

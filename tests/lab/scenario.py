@@ -80,7 +80,9 @@ def hosts_in_order(inventory: dict[str, Any]) -> list[str]:
 
 def node(scenario: str, name: str, variables: dict[str, Any]) -> dict[str, Any]:
     where = f"scenario {scenario}, host {name}"
-    unknown = sorted(key for key in variables if key.startswith("lab_") and key not in KNOWN | {"lab_state", "lab_groups"})
+    unknown = sorted(
+        key for key in variables if key.startswith("lab_") and key not in KNOWN | {"lab_state", "lab_groups"}
+    )
     if unknown:
         raise LabError(f"{where}: unknown {', '.join(unknown)}; the lab knows {', '.join(sorted(KNOWN))}")
     image = variables.get("lab_image", "node")
