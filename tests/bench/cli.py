@@ -43,7 +43,7 @@ def main() -> int:
 def bench(parts: list[str]) -> None:
     in_lab = bool(IN_LAB & set(parts))
     was_up = not in_lab or nodes.engine_is_up()
-    results = kept()
+    results: dict[str, Any] = {}
     try:
         for name in parts:
             before = load()
@@ -54,7 +54,7 @@ def bench(parts: list[str]) -> None:
                 "load": f"{before} before, {load()} after",
                 "figures": [figure.plain() for figure in figures],
             }
-            keep(results)
+            keep({**kept(), name: results[name]})
     finally:
         if in_lab and not os.environ.get("LAB_KEEP"):
             nodes.say("taking the nodes down")
