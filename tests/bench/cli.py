@@ -79,14 +79,20 @@ def keep(results: dict[str, Any]) -> None:
 def row(figure: dict[str, Any]) -> tuple[str, str, str, str, str]:
     unit = figure["unit"]
     floor = f"{number(figure['floor_value'], unit)} {figure['floor']}" if figure["floor"] else ""
-    result = "" if figure["result"] is None or figure["result"] == figure["value"] else f"{figure['result']:.2f} x"
+    result = "" if figure["result"] is None or figure["result"] == figure["value"] else f"{times(figure['result'])} x"
     bound = f"{figure['target']:g}" if figure["target"] is not None else ""
     verdict = f"{figure['verdict']} (target {bound})" if figure["verdict"] else ""
     return figure["what"], number(figure["value"], unit), floor, result, verdict
 
 
 def number(value: float, unit: str) -> str:
+    if unit == "s" and value > 7200:
+        return f"{value / 3600:.1f} h"
     return f"{value:.0f} {unit}" if unit in ("modules", "MB") else f"{value:.2f} {unit}"
+
+
+def times(result: float) -> str:
+    return f"{result:.2f}" if result >= 0.1 else f"{result:.2g}"
 
 
 def as_table(results: dict[str, Any]) -> str:
