@@ -88,9 +88,7 @@ def node(scenario: str, name: str, variables: dict[str, Any]) -> dict[str, Any]:
     image = variables.get("lab_image", "node")
     if image not in IMAGES:
         raise LabError(f"{where}: lab_image {image!r} is none of {', '.join(IMAGES)}")
-    networks = variables["lab_networks"]
-    if not isinstance(networks, dict) or not networks:
-        raise LabError(f"{where}: lab_networks must map network names to addresses")
+    networks = networks_in_order(where, variables["lab_networks"])
     return {
         "name": name,
         "image": image,
@@ -101,13 +99,21 @@ def node(scenario: str, name: str, variables: dict[str, Any]) -> dict[str, Any]:
                 "mac": mac(scenario, name, network),
                 "addresses": [checked_address(where, each) for each in as_list(addresses)],
             }
-            for number, (network, addresses) in enumerate(networks.items())
+            for number, (network, addresses) in enumerate(networks)
         ],
         "routes": [[str(target), str(how)] for target, how in variables.get("lab_routes", {}).items()],
         "sysctls": {str(key): str(value) for key, value in variables.get("lab_sysctls", {}).items()},
         "services": list(variables.get("lab_services", [])),
         "internet": bool(variables.get("lab_internet", False)),
     }
+
+
+def networks_in_order(where: str, networks: Any) -> list[tuple[str, Any]]:
+    """The networks of eth0, eth1 and so on. Ansible sorts the keys of a mapping, so several networks are a list."""
+    entries = as_list(networks)
+    if not entries or not all(isinstance(entry, dict) and len(entry) == 1 for entry in entries):
+        raise LabError(f"{where}: lab_networks is {{network: addresses}}, or a list of such, the first one for eth0")
+    return [pair for entry in entries for pair in entry.items()]
 
 
 def as_list(value: Any) -> list[Any]:
