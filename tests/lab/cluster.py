@@ -143,7 +143,7 @@ class Cluster:
         """What a role could leave behind on a node: addresses, rules, sysctls, files, units and the kernel's table."""
         looks = {
             "addresses": "ip -o address show | awk '{print $2, $3, $4}' | grep -v fe80: | sort",
-            "links": "ip -o link show | awk '{print $2, $3}' | sort",
+            "links": "ip -o link show | awk '{print $2, $3}' | sed 's/@if[0-9]*//' | sort",
             "rules": "ip rule; ip -6 rule",
             "routes": "ip route; ip route show table 5010 2>/dev/null; ip -6 route | grep -v fe80:",
             "sysctls": "sysctl -a 2>/dev/null | grep -E '^net[.]ipv[46][.](conf|ip_forward|vs)' | sort",

@@ -7,6 +7,7 @@ import contextlib
 import json
 import subprocess
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -47,11 +48,12 @@ class Load:
     def answered(self) -> Counter[str]:
         return Counter(end for end in self.ends if not end.startswith("!"))
 
-    def mark(self) -> int:
-        """A place in the sequence of requests, for `since`."""
-        return len(self.ends)
-
-    def since(self, mark: int) -> Load:
+    def more(self, count: int = 12, seconds: float = 120) -> Load:
+        """Wait for so many more requests to end; how those ended."""
+        mark, until = len(self.ends), time.monotonic() + seconds
+        while len(self.ends) < mark + count:
+            assert time.monotonic() < until, f"the client asked only {len(self.ends) - mark} times in {seconds} s"
+            time.sleep(0.1)
         return Load(self.ends[mark:])
 
 

@@ -24,7 +24,12 @@ def removed(cluster):
 def test_as_before_the_first_run(cluster, removed, name):
     before = json.loads((state() / cluster.scenario / f"before-{name}.json").read_text())
     after = cluster.snapshot(name)
-    assert {what: after[what].splitlines() for what in after} == {what: before[what].splitlines() for what in before}
+    assert {what: ours(after[what]) for what in after} == {what: ours(before[what]) for what in before}
+
+
+def ours(text: str) -> list[str]:
+    """Lines without the administrator's traces, which did not outlive the restart of the nodes."""
+    return [line for line in text.splitlines() if "192.0.2.9" not in line]
 
 
 def test_a_second_removal_changes_nothing(removed):
@@ -36,4 +41,4 @@ def test_without_a_limit_nothing_is_removed(cluster):
     command[-1] = str(CHECKOUT / "playbooks" / "remove.yml")
     done = run(command, cwd=folder, env=quick(), check=False)
     assert done.returncode != 0
-    assert "--limit" in done.stdout
+    assert "for example --limit rs3" in done.stdout + done.stderr

@@ -39,10 +39,9 @@ def changed(said: str) -> dict[str, int]:
 def test_adding_a_service_and_changing_scheduler_and_weights_fails_no_request(cluster, client, change):
     with load(client, VIP) as asked:
         change({**WEB, "scheduler": "rr", "real_servers": [{**RS1, "weight": 1}, RS2]}, OTHER)
-        mark = asked.mark()
+        assert asked.more().answered.keys() == {"rs1", "rs2"}
         assert client.ask("172.17.60.202", count=4).by == {"rs1": 2, "rs2": 2}
     assert not asked.failed
-    assert asked.since(mark).answered.keys() == {"rs1", "rs2"}
     assert f"-A -t {VIP}:80 -s rr" in cluster.table("director")
 
 
@@ -62,20 +61,16 @@ def test_quiescing_a_leaving_server_keeps_its_connections(cluster, client, chang
         change({**WEB, "real_servers": [staying]}, lvs_removed="quiesce")
         # The VIP stays on the real server that leaves for as long as its connections do.
         assert held.ask() == server
-        mark = asked.mark()
-        assert client.ask(VIP, count=4).by == {staying["host"]: 4}
+        assert asked.more().answered.keys() == {staying["host"]}
         assert any(line.endswith("-g -w 0") for line in cluster.table("director"))
     assert not asked.failed
-    assert asked.since(mark).answered.keys() <= {staying["host"]}
 
 
 def test_adding_a_server_fails_no_request(client, change):
     with load(client, VIP) as asked:
         change(WEB)
-        mark = asked.mark()
-        client.ask(VIP, count=8)
+        assert asked.more().answered.keys() == {"rs1", "rs2"}
     assert not asked.failed
-    assert asked.since(mark).answered.keys() == {"rs1", "rs2"}
 
 
 def test_deleting_a_server_drops_its_open_connections_and_nothing_else(client, change):
