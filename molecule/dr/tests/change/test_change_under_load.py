@@ -78,8 +78,8 @@ def test_deleting_a_server_drops_its_open_connections_and_nothing_else(client, c
         leaving, staying = (RS1, RS2) if server == "rs1" else (RS2, RS1)
         change({**WEB, "real_servers": [staying]}, lvs_removed="delete")
         assert held.ask() == "nothing"
-    # The request that was on its way to the leaving server at that moment is one; a second, some seconds later, has been
-    # seen and is not explained yet.
+    # The request that was on its way to the leaving server at that moment is one; a second, some seconds later, has
+    # been seen and is not explained yet.
     assert asked.failed.keys() <= {"!TimeoutError", "!ConnectionResetError"}
     assert sum(asked.failed.values()) <= 3
     assert client.ask(VIP, count=4).by == {staying["host"]: 4}
