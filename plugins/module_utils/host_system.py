@@ -7,9 +7,9 @@ from __future__ import annotations
 import json
 import os
 import re
-import tempfile
 from typing import Callable, Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
 
+from ansible_collections.lvs.cluster.plugins.module_utils.files import read_text, write_atomically
 from ansible_collections.lvs.cluster.plugins.module_utils.host_objects import Key, Object, restored
 
 Run = Callable[[List[str]], Tuple[int, str, str]]
@@ -29,30 +29,6 @@ class File(NamedTuple):
 def sysctl_path(key: str) -> str:
     """The file of a sysctl. As in sysctl(8), a slash stands for a dot inside an interface's name."""
     return "/proc/sys/" + key.translate(str.maketrans("./", "/."))
-
-
-def read_text(path: str) -> Optional[str]:
-    try:
-        with open(path, encoding="utf-8") as stream:
-            return stream.read()
-    except FileNotFoundError:
-        return None
-
-
-def write_atomically(path: str, content: str, mode: int) -> None:
-    """Replace a file so that a crash leaves the old one or the new one, never half of one."""
-    directory = os.path.dirname(path)
-    descriptor, temporary = tempfile.mkstemp(dir=directory, prefix=".lvs-")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            stream.write(content)
-            os.fchmod(stream.fileno(), mode)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
 
 
 class HostSystem:

@@ -12,7 +12,8 @@ from __future__ import annotations
 import os
 from typing import Dict, Iterable
 
-from ansible_collections.lvs.cluster.plugins.module_utils.host_system import File, read_text
+from ansible_collections.lvs.cluster.plugins.module_utils.files import read_text
+from ansible_collections.lvs.cluster.plugins.module_utils.host_system import File
 
 LINKS = "/run/systemd/netif/links"
 NET = "/sys/class/net"

@@ -9,9 +9,9 @@ It holds nothing but rows, not even a comment: ipvsadm-restore stops at lines it
 from __future__ import annotations
 
 import os
-import tempfile
 from typing import Optional
 
+from ansible_collections.lvs.cluster.plugins.module_utils import files
 from ansible_collections.lvs.cluster.plugins.module_utils import table as t
 
 
@@ -33,19 +33,8 @@ def parse(text: Optional[str], path: str) -> t.Table:
 
 def write(path: str, text: str) -> None:
     """Replace the record in one step, readable by root alone. After a crash there is the old or the new, whole."""
-    folder = os.path.dirname(os.path.abspath(path))
-    os.makedirs(folder, mode=0o755, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=".%s." % os.path.basename(path), dir=folder)
-    try:
-        with os.fdopen(handle, "w", encoding="ascii") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.rename(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
-    _sync_folder(folder)
+    os.makedirs(os.path.dirname(os.path.abspath(path)), mode=0o755, exist_ok=True)
+    files.write_atomically(path, text, 0o600)
 
 
 def remove(path: str) -> None:
@@ -54,7 +43,7 @@ def remove(path: str) -> None:
         os.unlink(path)
     except FileNotFoundError:
         return
-    _sync_folder(os.path.dirname(os.path.abspath(path)))
+    files.sync_folder(os.path.dirname(os.path.abspath(path)))
 
 
 def store(path: str, text: str) -> None:
@@ -63,11 +52,3 @@ def store(path: str, text: str) -> None:
         write(path, text)
     else:
         remove(path)
-
-
-def _sync_folder(folder: str) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -239,13 +239,15 @@ from typing import Any, Dict, Iterable, List  # noqa: E402
 
 from ansible.module_utils.basic import AnsibleModule  # noqa: E402
 from ansible_collections.lvs.cluster.plugins.module_utils import host_objects as ho  # noqa: E402
+from ansible_collections.lvs.cluster.plugins.module_utils.files import (  # noqa: E402
+    read_text,
+    write_atomically,
+)
 from ansible_collections.lvs.cluster.plugins.module_utils.host_system import (  # noqa: E402
     File,
     HostRefused,
     HostSystem,
-    read_text,
     sysctl_path,
-    write_atomically,
 )
 from ansible_collections.lvs.cluster.plugins.module_utils.networkd import drop_ins  # noqa: E402
 

@@ -37,7 +37,7 @@ from typing import Any, Callable, Dict, Iterator, List, Optional
 CODE = [
     *(
         "module_utils/%s.py" % name
-        for name in ("genetlink", "kernel", "kernel_state", "plan", "record", "states", "table")
+        for name in ("files", "genetlink", "kernel", "kernel_state", "plan", "record", "states", "table")
     ),
     *("modules/%s.py" % name for name in ("ipvs_info", "ipvs_sync", "ipvs_timeouts")),
 ]
