@@ -82,7 +82,11 @@ def test_scenario(scenario, lab, timings, capfd):
 
 def run_molecule(scenario, environment, steps):
     """Show the run as it goes; note how long each step took and which found nothing to do."""
-    destroy = "never" if os.environ.get("LAB_KEEP") else "always"
+    destroy = "always"
+    if os.environ.get("LAB_KEEP"):
+        # "never" skips the first destroy too: without one Molecule would take nodes of an earlier engine for alive.
+        subprocess.run(["molecule", "destroy", "--scenario-name", scenario], cwd=CHECKOUT, env=environment, check=True)
+        destroy = "never"
     process = subprocess.Popen(
         ["molecule", "test", "--scenario-name", scenario, "--destroy", destroy, "--no-command-borders"],
         cwd=CHECKOUT,

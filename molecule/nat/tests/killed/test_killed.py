@@ -13,7 +13,8 @@ import pytest
 from lab.cluster import quick
 
 NODES = ("director", "rs1", "rs2")
-WEB = {"name": "web", "vip": "172.17.60.201", "port": 80, "scheduler": "rr", "forward": "nat"}
+VIP = "172.17.60.201"
+WEB = {"name": "web", "vip": [VIP, "2001:db8:60::201"], "port": 80, "scheduler": "rr", "forward": "nat"}
 MAIL = {"name": "mail", "vip": "172.17.60.202", "port": 25, "scheduler": "wlc", "forward": "nat"}
 MOMENTS = [
     *(("Hide the VIPs", seconds) for seconds in (0, 0.7, 1.4, 2.1)),
@@ -79,7 +80,7 @@ def test_the_next_run_mends_it(cluster, client, settled, moment):
     deploy(cluster, services)
     assert owned(cluster) == whole
     assert set(STRANGERS) <= set(cluster.table("director"))
-    assert client.ask(WEB["vip"], count=4).by == {"rs1": 2, "rs2": 2}
+    assert client.ask(VIP, count=4).by == {"rs1": 2, "rs2": 2}
 
 
 def test_most_runs_were_killed_before_they_ended():
@@ -88,5 +89,5 @@ def test_most_runs_were_killed_before_they_ended():
 
 
 def test_at_the_end_nothing_is_left_over(cluster, settled):
-    deploy(cluster, [WEB])
+    cluster.deploy()
     assert owned(cluster) == settled["without"][1]
