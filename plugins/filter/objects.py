@@ -11,9 +11,9 @@ from ansible_collections.lvs.cluster.plugins.plugin_utils import objects
 
 
 def _filter(function: Any) -> Any:
-    def call(view: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+    def call(view: dict[str, Any], *options: Any) -> dict[str, Any]:
         try:
-            return function(view, options)
+            return function(view, *options)
         except objects.ObjectsError as error:
             raise AnsibleFilterError(str(error)) from error
 

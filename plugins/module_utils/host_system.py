@@ -19,6 +19,13 @@ class HostRefused(RuntimeError):
     """The host refused a change."""
 
 
+MODULE_HINT = (
+    "This kernel (%s) cannot load the module: install the package that has it (Debian: linux-image-*, Ubuntu: "
+    "linux-modules-*, Enterprise Linux: kernel-modules-core-* or kernel-modules-*, for this release), or look for an "
+    "`install` line in /etc/modprobe.d that forbids it. In a container the host's kernel needs it: run modprobe there."
+)
+
+
 class File(NamedTuple):
     """What a file shall hold."""
 
@@ -175,7 +182,10 @@ class HostSystem:
             self._do("systemctl", "daemon-reload")
 
     def _add_module(self, name: str) -> None:
-        self._do("modprobe", name)
+        try:
+            self._do("modprobe", name)
+        except HostRefused as error:
+            raise HostRefused("%s. %s" % (error, MODULE_HINT % os.uname().release)) from error
 
     def _add_link(self, text: str) -> None:
         name = text.split(maxsplit=1)[0]

@@ -53,6 +53,8 @@ options:
       modules:
         description:
           - Kernel modules that must be loaded. They stay loaded when the record forgets them.
+          - A file of O(config.files) below C(/etc/modprobe.d) is written before; where a module is loaded already with
+            other options than it says, a warning tells so, because they count from the module's next load.
         type: list
         elements: str
         default: []
@@ -235,6 +237,7 @@ stale:
 """
 
 import os  # noqa: E402
+import re  # noqa: E402
 from typing import Any, Dict, Iterable, List  # noqa: E402
 
 from ansible.module_utils.basic import AnsibleModule  # noqa: E402
@@ -306,6 +309,22 @@ def files(config: Dict[str, Any]) -> Dict[str, File]:
     interfaces = {row["interface"] for row in config["addresses"]}
     found.update(drop_ins(sorted(interfaces), routing=bool(config["rules"] or config["routes"])))
     return found
+
+
+def unheeded(found: Dict[str, File], parameters: str = "/sys/module") -> List[str]:
+    """What to say of module options in our files that the loaded module was not loaded with."""
+    said = []
+    for path, file in sorted(found.items()):
+        if not path.startswith("/etc/modprobe.d/"):
+            continue
+        for module, name, value in re.findall(r"^options (\S+) (\w+)=(\S+)$", file.content, re.MULTILINE):
+            now = read_text("%s/%s/parameters/%s" % (parameters, module, name))
+            if now is not None and now.strip() != value:
+                said.append(
+                    "%s: %s is loaded with %s=%s; %s counts from its next load, at the host's next boot"
+                    % (path, module, name, now.strip(), value)
+                )
+    return said
 
 
 def other_records(record: str) -> List[ho.Object]:
@@ -416,6 +435,8 @@ def execute(module: AnsibleModule) -> Dict[str, Any]:
         run.apply(ho.plan(ground, run.recorded, before, run.others, remove=False))
         plan = run.plan(run.read(), remove)
     run.apply(plan)
+    for text in unheeded(run.files):
+        module.warn(text)
     result["commands"] = run.system.commands
     return result
 

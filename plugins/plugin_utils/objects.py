@@ -24,8 +24,11 @@ class ObjectsError(ValueError):
     """The role's variables and the cluster don't fit."""
 
 
-def director_objects(view: dict[str, Any], sysctls: dict[str, Any]) -> dict[str, Any]:
-    """What a director has beside its table: forwarding for NAT, and the VIPs on its interface."""
+def director_objects(view: dict[str, Any], sysctls: dict[str, Any], conn_tab_bits: int = 0) -> dict[str, Any]:
+    """What a director has beside its table: forwarding for NAT, and the VIPs on its interface.
+
+    :param conn_tab_bits: the size of the kernel's connection table as a power of two; 0 leaves it to the kernel.
+    """
     if not view.get("director"):
         raise ObjectsError(_not_a(view, "director"))
     wanted: dict[str, Any] = {}
@@ -34,6 +37,7 @@ def director_objects(view: dict[str, Any], sysctls: dict[str, Any]) -> dict[str,
             wanted.update(_forwarding(family, view["interface"]))
     return _config(
         "director",
+        module_options=[f"options ip_vs conn_tab_bits={conn_tab_bits}"] if conn_tab_bits else [],
         modules=["ip_vs"],
         sysctls=wanted | sysctls,
         addresses=[
@@ -145,6 +149,9 @@ def _config(role: str, **parts: Any) -> dict[str, Any]:
     files.append({"path": boot.UNIT_PATH, "content": boot.UNIT_CONTENT})
     if parts["modules"]:
         files.append({"path": f"/etc/modules-load.d/lvs-{role}.conf", "content": _lines(parts["modules"])})
+    options = parts.pop("module_options", [])
+    if options:
+        files.append({"path": f"/etc/modprobe.d/lvs-{role}.conf", "content": _lines(options)})
     # One that is set only under a condition is left to our unit, which loads what the record says was set.
     lines = [_sysctl_line(row) for row in sysctls if "unless" not in row]
     if lines:

@@ -14,6 +14,7 @@ from typing import Any
 
 from lab import engines, images, prepare, scenario, ssh
 from lab.common import CHECKOUT, LabError, fail, locked, poll, say, state
+from lab.machines import Machines, all_of_this_checkout, are_machines
 
 
 def engine_up() -> engines.Engine:
@@ -31,7 +32,8 @@ def engine_up() -> engines.Engine:
 def forget_scenarios() -> None:
     """A fresh engine has no nodes, whatever files of an earlier one say."""
     for path in state().glob("*/nodes.json"):
-        shutil.rmtree(path.parent, ignore_errors=True)
+        if not are_machines(json.loads(path.read_text())):
+            shutil.rmtree(path.parent, ignore_errors=True)
 
 
 def link_collection() -> None:
@@ -48,50 +50,40 @@ def nodes_of(name: str) -> list[dict[str, Any]]:
     return list(json.loads(path.read_text())) if path.exists() else []
 
 
-def free_slots(count: int) -> list[int]:
-    taken = {node["slot"] for path in state().glob("*/nodes.json") for node in json.loads(path.read_text())}
-    free = [slot for slot in range(engines.SLOTS) if slot not in taken]
-    if len(free) < count:
-        raise LabError(f"{count} nodes wanted, {len(free)} places left of {engines.SLOTS}: destroy a scenario first")
-    return free[:count]
-
-
-def bridges(nodes: list[dict[str, Any]]) -> list[str]:
-    return sorted({interface["bridge"] for node in nodes for interface in node["interfaces"]})
+def maker_of(nodes: list[dict[str, Any]], start: bool = False) -> Machines | engines.Engine:
+    """Who makes and ends such nodes; with start, an engine that is up."""
+    if are_machines(nodes):
+        link_collection()
+        return Machines()
+    return engine_up() if start else engines.choose()[0]
 
 
 def create(arguments: argparse.Namespace) -> None:
     name = arguments.scenario
     planned = scenario.plan(name, scenario.read_inventory(scenario.inventory_of(name, arguments.inventory)))
-    engine = engine_up()
+    maker = maker_of(planned, start=True)
     with locked(state() / "lock", "another lab command of this checkout"):
         existing = nodes_of(name)
         if existing:
-            if [without_place(node) for node in existing] == planned and all_running(engine, name, existing):
+            if same_plan(existing, planned) and maker.running(name, existing):
                 say(f"scenario {name} is there already: {', '.join(node['name'] for node in planned)}")
                 return
-            remove(engine, name)
-        for node, slot in zip(planned, free_slots(len(planned))):
-            # The hardware address follows the place: QEMU's network goes on believing in the one it once saw there.
-            node.update(slot=slot, mgmt=engine.access(slot)[0], mgmt_mac=scenario.mac("", "", f"management {slot}"))
+            remove(name)
+        others = [node for path in state().glob("*/nodes.json") for node in json.loads(path.read_text())]
+        maker.place(planned, {node["slot"] for node in others if "slot" in node})
         where = state() / name
         where.mkdir(parents=True, exist_ok=True)
         (where / "nodes.json").write_text(json.dumps(planned))
-        ssh.write_config(where, {node["name"]: engine.access(node["slot"])[1] for node in planned})
+        ssh.write_config(where, {node["name"]: tuple(node["access"]) for node in planned})
         say(f"scenario {name}: creating {', '.join(node['name'] for node in planned)}")
-        engine.ask("destroy", scenario=name, bridges=bridges(planned))
-        engine.ask("create", scenario=name, nodes=planned, bridges=bridges(planned))
+        maker.make(name, planned)
     wait_for_ssh(name, planned)
     say(f"scenario {name} is ready")
 
 
-def without_place(node: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in node.items() if key not in ("slot", "mgmt", "mgmt_mac")}
-
-
-def all_running(engine: engines.Engine, name: str, nodes: list[dict[str, Any]]) -> bool:
-    running = {entry for entry, status in engine.ask("status")[0] if status == "running"}
-    return all(any(each.endswith(f"-{name}-{node['name']}") for each in running) for node in nodes)
+def same_plan(existing: list[dict[str, Any]], planned: list[dict[str, Any]]) -> bool:
+    """Whether the nodes there are what is wanted; where they were placed does not matter."""
+    return len(existing) == len(planned) and all(old == {**old, **new} for old, new in zip(existing, planned))
 
 
 def wait_for_ssh(name: str, nodes: list[dict[str, Any]]) -> None:
@@ -99,20 +91,16 @@ def wait_for_ssh(name: str, nodes: list[dict[str, Any]]) -> None:
         poll(f"ssh to {node['name']}", 120, lambda node=node: ssh.answers(state() / name, node["name"]))
 
 
-def remove(engine: engines.Engine, name: str) -> None:
-    where = state() / name
+def remove(name: str) -> None:
+    where, nodes = state() / name, nodes_of(name)
     ssh.hang_up(where)
-    engine.ask("destroy", scenario=name, bridges=bridges(nodes_of(name)))
+    maker_of(nodes).drop(name, nodes)
     shutil.rmtree(where, ignore_errors=True)
 
 
 def destroy(arguments: argparse.Namespace) -> None:
-    engine, _ = engines.choose()
-    if not engine.is_up():
-        forget_scenarios()
-        return
     with locked(state() / "lock", "another lab command of this checkout"):
-        remove(engine, arguments.scenario)
+        remove(arguments.scenario)
     say(f"scenario {arguments.scenario} is gone")
 
 
@@ -123,11 +111,9 @@ def restart(arguments: argparse.Namespace) -> None:
     unknown = sorted(set(arguments.node) - {node["name"] for node in nodes})
     if not wanted or unknown:
         raise LabError(f"scenario {name} has no node {', '.join(unknown) or 'at all'}")
-    engine, _ = engines.choose()
     say(f"scenario {name}: restarting {', '.join(node['name'] for node in wanted)}")
-    ssh.hang_up(state() / name, [node["name"] for node in wanted])
     with locked(state() / "lock", "another lab command of this checkout"):
-        engine.ask("restart", scenario=name, nodes=wanted)
+        maker_of(nodes).reboot(name, wanted)
     wait_for_ssh(name, wanted)
     say(f"scenario {name}: {', '.join(node['name'] for node in wanted)} back")
 
@@ -162,14 +148,22 @@ def down(arguments: argparse.Namespace) -> None:
     for path in state().glob("*/nodes.json"):
         ssh.hang_up(path.parent)
     engine.down()
+    end_machines()
     forget_scenarios()
     say(f"engine {engine.name} is down")
+
+
+def end_machines() -> None:
+    for name, nodes in all_of_this_checkout():
+        Machines().drop(name, nodes)
+        shutil.rmtree(state() / name, ignore_errors=True)
 
 
 def clean(arguments: argparse.Namespace) -> None:
     """Whichever engine was used: both are asked to drop what is ours."""
     for path in state().glob("*/ssh_config"):
         ssh.hang_up(path.parent)
+    end_machines()
     engines.VirtualMachine().down()
     if (state() / "id_ed25519").exists():
         with contextlib.suppress(LabError):
@@ -183,7 +177,7 @@ def clean(arguments: argparse.Namespace) -> None:
 
 def build_images(arguments: argparse.Namespace) -> None:
     engine, _ = engines.choose()
-    images.ensure(images.RECIPES_OF[engine.name])
+    images.ensure((*images.RECIPES_OF[engine.name], images.MACHINE))
     say("images are ready")
 
 

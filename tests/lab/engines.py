@@ -6,17 +6,14 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import shutil
-import signal
-import socket
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from lab import images, ssh
-from lab.common import LabError, as_root, checkout_id, is_root_possible, poll, run, say, state
+from lab import images, qemu, scenario, ssh
+from lab.common import LabError, as_root, checkout_id, is_root_possible, run, say, state
 
 SLOTS = 32  # nodes at a time; the virtual machine's forwarded ports are fixed when it starts
 AGENT = Path(__file__).resolve().parent / "agent.py"
@@ -53,6 +50,34 @@ class Engine:
     def shell(self) -> list[str]:
         """A command that runs a Python program from standard input as root on the engine."""
         raise NotImplementedError
+
+    def place(self, nodes: list[dict[str, Any]], taken: set[int]) -> None:
+        """Give each node a free place: its management address, and where its ssh answers from here."""
+        free = [slot for slot in range(SLOTS) if slot not in taken]
+        if len(free) < len(nodes):
+            raise LabError(f"{len(nodes)} nodes wanted, {len(free)} places left of {SLOTS}: destroy a scenario first")
+        for node, slot in zip(nodes, free):
+            address, reached = self.access(slot)
+            # The hardware address follows the place: QEMU's network goes on believing in the one it once saw there.
+            node.update(
+                slot=slot, mgmt=address, access=list(reached), mgmt_mac=scenario.mac("", "", f"management {slot}")
+            )
+
+    def make(self, name: str, nodes: list[dict[str, Any]]) -> None:
+        self.drop(name, nodes)
+        self.ask("create", scenario=name, nodes=nodes, bridges=scenario.bridges(nodes))
+
+    def drop(self, name: str, nodes: list[dict[str, Any]]) -> None:
+        if self.is_up():
+            self.ask("destroy", scenario=name, bridges=scenario.bridges(nodes))
+
+    def reboot(self, name: str, nodes: list[dict[str, Any]]) -> None:
+        ssh.hang_up(state() / name, [node["name"] for node in nodes])
+        self.ask("restart", scenario=name, nodes=nodes)
+
+    def running(self, name: str, nodes: list[dict[str, Any]]) -> bool:
+        running = {entry for entry, status in self.ask("status")[0] if status == "running"}
+        return all(any(each.endswith(f"-{name}-{node['name']}") for each in running) for node in nodes)
 
     def ask(self, operation: str, **request: Any) -> list[Any]:
         """Send the agent one request and pass its progress on as it comes."""
@@ -147,13 +172,7 @@ class VirtualMachine(Engine):
         return dict(json.loads(path.read_text())) if path.exists() else {}
 
     def process(self) -> int | None:
-        """Found by the name on its command line: a file with its number could outlive it, or never be written."""
-        for entry in Path("/proc").glob("[0-9]*/cmdline"):
-            with contextlib.suppress(OSError):
-                words = entry.read_bytes().split(b"\0")
-                if b"qemu-system" in words[0] and f"lvs-lab-{checkout_id()}".encode() in words:
-                    return int(entry.parent.name)
-        return None
+        return qemu.process(f"lvs-lab-{checkout_id()}")
 
     def generation(self) -> str:
         return str(self.process())
@@ -178,72 +197,41 @@ class VirtualMachine(Engine):
                 self.wait()
                 say("the engine is up")
                 return
-            except PortTaken:
+            except qemu.PortTaken:
                 say(f"a port was taken by somebody else meanwhile; trying others ({attempt})")
         raise LabError(f"the engine does not start: see {self.directory()}/qemu.log")
 
     def start(self) -> None:
-        if not shutil.which("qemu-system-x86_64"):
-            raise LabError("qemu-system-x86_64 is missing: run 'python tests/lab prepare' first")
         where = self.directory()
         where.mkdir(parents=True, exist_ok=True)
-        ports = free_ports(SLOTS + 1)
+        ports = qemu.free_ports(SLOTS + 1)
         ssh.write_config(where, {"engine": ("127.0.0.1", ports[0])})
-        kvm = has_kvm()
-        say(f"booting the engine ({'KVM' if kvm else 'software emulation'})")
-        with (where / "qemu.log").open("w") as log:
-            process = subprocess.Popen(
-                self.command(ports, kvm),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                env={**os.environ, "TMPDIR": str(where)},
-            )
-        (where / "vm.json").write_text(json.dumps({"pid": process.pid, "ports": ports, "images": self.keys()}))
+        say(f"booting the engine ({'KVM' if qemu.has_kvm() else 'software emulation'})")
+        pid = qemu.start(self.command(ports), where, where / "qemu.log")
+        (where / "vm.json").write_text(json.dumps({"pid": pid, "ports": ports, "images": self.keys()}))
 
-    def command(self, ports: list[int], kvm: bool) -> list[str]:
-        key = ssh.public_key().split()[1]
+    def command(self, ports: list[int]) -> list[str]:
         guests = ["198.18.0.10", *(f"198.18.0.{11 + slot}" for slot in range(SLOTS))]
         forwards = ",".join(f"hostfwd=tcp:127.0.0.1:{port}-{guest}:22" for port, guest in zip(ports, guests))
-        engine = images.ENGINE.directory()
-        disks = [f"file={images.ENGINE.image()},format=raw,snapshot=on,cache=unsafe"]
-        disks += [f"file={r.image()},format=raw,readonly=on,file.locking=off" for r in (images.NODE, images.BARE)]
-        accelerator = ["-accel", "kvm", "-cpu", "host"]
-        if not kvm:
-            accelerator = ["-accel", "tcg,thread=multi,tb-size=1024", "-cpu", "Haswell-noTSX"]
-        append = "root=/dev/vda rw quiet console=ttyS0 panic=5 fsck.mode=skip mitigations=off audit=0 net.ifnames=0"
-        append += " rcupdate.rcu_expedited=1"  # without it every stop of a node waits seconds for each of its mounts
+        disks = [f"file={r.image()},format=raw,readonly=on,file.locking=off" for r in (images.NODE, images.BARE)]
+        # Without expedited grace periods every stop of a node waits seconds for each of its mounts.
+        append = f"{qemu.KERNEL} rcupdate.rcu_expedited=1 {qemu.key_argument()}"
         return [
-            *("qemu-system-x86_64", "-name", f"lvs-lab-{checkout_id()}", "-M", "q35", *accelerator),
-            *("-smp", str(min(4, os.cpu_count() or 1)), "-m", str(memory())),
-            *("-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"),
-            *("-serial", f"file:{self.directory()}/console.log", "-device", "virtio-rng-pci"),
-            *("-kernel", str(engine / "vmlinuz"), "-initrd", str(engine / "initrd.img")),
-            *("-append", f"{append} lab.key={key}"),
+            *qemu.command(
+                f"lvs-lab-{checkout_id()}", images.ENGINE.image(), memory(), self.directory() / "console.log"
+            ),
+            *("-no-reboot", "-append", append),
             *(word for disk in disks for word in ("-drive", f"if=virtio,{disk}")),
             *("-netdev", f"user,id=net,ipv6=off,net=198.18.0.0/24,host=198.18.0.2,dns=198.18.0.3,{forwards}"),
             *("-device", "virtio-net-pci,netdev=net,romfile="),
         ]
 
     def wait(self) -> None:
-        def up() -> bool:
-            if self.process() is None:
-                log = (self.directory() / "qemu.log").read_text()
-                if "Could not set up host forwarding" in log:
-                    raise PortTaken
-                raise LabError(f"the engine stopped while booting:\n{log[-2000:]}")
-            return ssh.answers(self.directory(), "engine")
-
-        poll("the engine's ssh", 300, up)
+        qemu.wait(f"lvs-lab-{checkout_id()}", self.directory(), "engine", self.directory() / "qemu.log")
 
     def down(self) -> None:
         ssh.hang_up(self.directory())
-        pid = self.process()
-        if pid:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)  # its disk is thrown away anyway
-            poll("the engine's end", 20, lambda: self.process() is None, 0.1)
+        qemu.end(f"lvs-lab-{checkout_id()}")
         with contextlib.suppress(FileNotFoundError):
             (self.directory() / "vm.json").unlink()
 
@@ -264,24 +252,6 @@ class VirtualMachine(Engine):
 
     def shell(self) -> list[str]:
         return ["ssh", "-F", str(self.directory() / "ssh_config"), "engine", "python3", "-"]
-
-
-class PortTaken(Exception):
-    """Between looking for free ports and QEMU binding them somebody took one."""
-
-
-def free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-
-
-def has_kvm() -> bool:
-    """The CPU's flags decide: a device node alone may belong to a host that cannot run an ordinary guest."""
-    flags = re.search(r"^flags\s*:.*\b(vmx|svm)\b", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
-    return bool(flags) and os.access("/dev/kvm", os.R_OK | os.W_OK)
 
 
 def memory() -> int:

@@ -67,7 +67,19 @@ ENGINE = Recipe(
     "12G",
     bootable=True,
 )
+MACHINE = Recipe(
+    "machine",
+    (
+        *("systemd-sysv", "dbus", "udev", "openssh-server", "iproute2", "python3", "python3-apt", "procps", "kmod"),
+        *("nftables", "ipvsadm", "nginx-light", "iputils-arping", "iputils-ping"),
+        *("linux-image-cloud-amd64", "initramfs-tools", "zstd"),
+    ),
+    ("machine.sh",),
+    "2G",
+    bootable=True,
+)
 RECIPES_OF = {"vm": (ENGINE, NODE, BARE), "local": (NODE, BARE)}
+ALL = (ENGINE, NODE, BARE, MACHINE)
 
 
 def store() -> Path:
@@ -191,7 +203,7 @@ def in_use(directory: Path) -> bool:
 
 def prune() -> None:
     """Drop the images of older recipes, unless a machine still runs from them."""
-    current = {recipe.directory().name for recipe in (NODE, BARE, ENGINE)}
+    current = {recipe.directory().name for recipe in ALL}
     for directory in store().iterdir():
         old = time.time() - directory.stat().st_mtime > 24 * 3600
         if directory.is_dir() and directory.name not in current and old and not in_use(directory):

@@ -16,9 +16,10 @@ BUILD = {
     "fakeroot": "fakeroot",
     "ssh": "openssh-client",
     "newuidmap": "uidmap",
+    "qemu-system-x86_64": "qemu-system-x86",  # scenarios of whole machines need it whichever the engine
 }
-ENGINES = {
-    "vm": {"qemu-system-x86_64": "qemu-system-x86"},
+ENGINES: dict[str, dict[str, str]] = {
+    "vm": {},
     "local": {"podman": "podman", "crun": "crun", "nft": "nftables", "ip": "iproute2", "modprobe": "kmod"},
 }
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"

@@ -14,7 +14,7 @@ from typing import Any
 
 from lab.common import CHECKOUT, LabError, run, state
 
-IMAGES = ("node", "bare")
+IMAGES = ("node", "bare", "machine")
 KNOWN = {"lab_image", "lab_networks", "lab_routes", "lab_services", "lab_sysctls", "lab_internet"}
 
 
@@ -61,6 +61,10 @@ def plan(scenario: str, inventory: dict[str, Any]) -> list[dict[str, Any]]:
                     raise LabError(f"scenario {scenario}: {address} given to {addresses[key]} and {entry['name']}")
                 addresses[key] = entry["name"]
     return nodes
+
+
+def bridges(nodes: list[dict[str, Any]]) -> list[str]:
+    return sorted({interface["bridge"] for node in nodes for interface in node["interfaces"]})
 
 
 def hosts_in_order(inventory: dict[str, Any]) -> list[str]:

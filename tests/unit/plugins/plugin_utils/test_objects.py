@@ -146,6 +146,12 @@ def test_several_directors_need_a_named_gateway():
     assert realserver(view, gateway="policy", gateway_addresses=named)["routes"][0]["via"] == "198.51.100.9"
 
 
+def test_size_of_the_connection_table_is_a_module_option():
+    files = {row["path"]: row["content"] for row in objects.director_objects(DIRECTOR, {}, 20)["files"]}
+    assert "options ip_vs conn_tab_bits=20\n" in files["/etc/modprobe.d/lvs-director.conf"]
+    assert "/etc/modprobe.d/lvs-director.conf" not in str(objects.director_objects(DIRECTOR, {}, 0)["files"])
+
+
 @pytest.mark.parametrize("function", [objects.director_objects, objects.realserver_objects])
 def test_a_host_without_the_role_is_refused_by_name(function):
     view = {"host": "web7", "cluster": None, "director": False, "realserver": False}
