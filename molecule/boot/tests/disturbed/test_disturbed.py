@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Other daemons of the host start again: traffic goes on."""
+
+from __future__ import annotations
+
+import pytest
+from lab.load import load
+
+VIP = "172.17.60.201"
+DROP_IN = "/etc/systemd/network/20-eth0.network.d/90-lvs-cluster.conf"
+NODES = ("director", "rs1")
+
+
+def runs_of_the_loader(cluster, name):
+    return int(cluster.run(name, "journalctl -b -u lvs-cluster -o cat | grep -cE '^(Finished|Reloaded) '"))
+
+
+@pytest.mark.parametrize("name", NODES)
+def test_nftables_reload(cluster, client, name):
+    before = runs_of_the_loader(cluster, name)
+    with load(client, VIP) as asked:
+        cluster.run(name, "systemctl reload nftables")
+        asked.more()
+    assert not asked.failed
+    assert runs_of_the_loader(cluster, name) == before + 1
+
+
+def test_nftables_restart(cluster, client):
+    with load(client, VIP) as asked:
+        cluster.run("director", "systemctl restart nftables")
+        asked.more()
+    assert not asked.failed
+    assert cluster.run("director", "systemctl is-active lvs-cluster").strip() == "active"
+
+
+@pytest.mark.parametrize("name", NODES)
+def test_networkd_restart(cluster, client, name):
+    with load(client, VIP) as asked:
+        cluster.run(name, "systemctl restart systemd-networkd")
+        asked.more()
+    assert not asked.failed
+    for vip in (VIP, "2001:db8:60::201"):
+        assert client.ask(vip, count=4).by == {"rs1": 4}
+
+
+def test_without_our_drop_in_networkd_takes_the_vip_away(cluster, client):
+    cluster.run("director", f"mv {DROP_IN} /root/ && systemctl restart systemd-networkd")
+    try:
+        assert VIP not in cluster.run("director", "ip -o address")
+    finally:
+        cluster.run("director", f"mv /root/90-lvs-cluster.conf {DROP_IN} && systemctl restart systemd-networkd lvs-cluster")
+    assert client.ask(VIP, count=4).by == {"rs1": 4}

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A kernel whose ip_vs cannot be loaded: the error says so and how to mend it, and nothing is left half done."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+from lab.cluster import quick
+from lab.common import run
+
+FORBIDDEN = "/etc/modprobe.d/forbidden.conf"
+
+
+@pytest.fixture(scope="module")
+def refused(cluster):
+    assert "ip_vs" not in cluster.run("director", "lsmod")
+    # `blacklist` alone stops aliases only; this is how a module is forbidden in earnest (modprobe.d(5)).
+    cluster.run("director", f"echo 'install ip_vs /bin/false' >{FORBIDDEN}")
+    command, folder = cluster.deployment()
+    with contextlib.closing(Cleanup(cluster)):
+        yield run(command, cwd=folder, env=quick(), check=False)
+
+
+class Cleanup:
+    def __init__(self, cluster):
+        self.cluster = cluster
+
+    def close(self):
+        self.cluster.run("director", f"rm -f {FORBIDDEN}")
+
+
+def test_the_run_fails_and_names_module_and_mend(refused):
+    assert refused.returncode != 0
+    assert "modprobe ip_vs" in refused.stdout
+    assert "cannot load the module" in refused.stdout
+    assert "/etc/modprobe.d" in refused.stdout
+
+
+def test_no_vip_and_no_table_on_the_director(cluster, refused):
+    assert "172.17.60.201" not in cluster.run("director", "ip -o address")
+    assert not cluster.host("director").file("/etc/lvs/table.ipvs").exists
+
+
+def test_the_module_ipvs_says_the_same(cluster, refused):
+    _, folder = cluster.deployment()
+    inventory = str(folder / "inventory")
+    done = run(
+        ["ansible", "-i", inventory, "director", "-m", "lvs.cluster.ipvs_info"], cwd=folder, env=quick(), check=False
+    )
+    assert done.returncode != 0
+    assert "has no IPVS: the kernel module ip_vs is neither loaded nor could it be loaded" in done.stdout
