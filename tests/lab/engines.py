@@ -218,7 +218,11 @@ class VirtualMachine(Engine):
         append = f"{qemu.KERNEL} rcupdate.rcu_expedited=1 {qemu.key_argument()}"
         return [
             *qemu.command(
-                f"lvs-lab-{checkout_id()}", images.ENGINE.image(), memory(), self.directory() / "console.log"
+                f"lvs-lab-{checkout_id()}",
+                images.ENGINE.image(),
+                min(4, os.cpu_count() or 1),
+                memory(),
+                self.directory() / "console.log",
             ),
             *("-no-reboot", "-append", append),
             *(word for disk in disks for word in ("-drive", f"if=virtio,{disk}")),

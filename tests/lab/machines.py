@@ -15,6 +15,7 @@ from typing import Any
 from lab import images, qemu, ssh
 from lab.common import LabError, checkout_id, poll, run, say, state
 
+CORES = 1  # several machines share this one's cores; a second of their own would wait for the first
 MEMORY = 768
 MGMT_MAC = "02:00:00:00:00:01"  # the image names this card mgmt0; each machine is alone on its management network
 
@@ -44,7 +45,7 @@ class Machines:
     def command(self, scenario: str, node: dict[str, Any]) -> list[str]:
         where = state() / scenario
         words = qemu.command(
-            vm_name(scenario, node["name"]), images.MACHINE.image(), MEMORY, where / f"{node['name']}.console"
+            vm_name(scenario, node["name"]), images.MACHINE.image(), CORES, MEMORY, where / f"{node['name']}.console"
         )
         words += ["-append", f"{qemu.KERNEL} {qemu.key_argument()}"]
         for number, card in enumerate(node["interfaces"]):

@@ -32,7 +32,7 @@ def process(name: str) -> int | None:
     return None
 
 
-def command(name: str, image: Path, memory: int, console: Path) -> list[str]:
+def command(name: str, image: Path, cores: int, memory: int, console: Path) -> list[str]:
     """A machine without disks beyond its root, whose changes last as long as QEMU, and without cards."""
     if not shutil.which("qemu-system-x86_64"):
         raise LabError("qemu-system-x86_64 is missing: run 'python tests/lab prepare' first")
@@ -41,7 +41,7 @@ def command(name: str, image: Path, memory: int, console: Path) -> list[str]:
         accelerator = ["-accel", "tcg,thread=multi,tb-size=1024", "-cpu", "Haswell-noTSX"]
     return [
         *("qemu-system-x86_64", "-name", name, "-M", "q35", *accelerator),
-        *("-smp", str(min(4, os.cpu_count() or 1)), "-m", str(memory)),
+        *("-smp", str(cores), "-m", str(memory)),
         *("-nodefaults", "-no-user-config", "-display", "none"),
         *("-serial", f"file:{console}", "-device", "virtio-rng-pci"),
         *("-kernel", str(image.parent / "vmlinuz"), "-initrd", str(image.parent / "initrd.img")),

@@ -48,5 +48,7 @@ def test_without_our_drop_in_networkd_takes_the_vip_away(cluster, client):
     try:
         assert VIP not in cluster.run("director", "ip -o address")
     finally:
-        cluster.run("director", f"mv /root/90-lvs-cluster.conf {DROP_IN} && systemctl restart systemd-networkd lvs-cluster")
+        cluster.run(
+            "director", f"mv /root/90-lvs-cluster.conf {DROP_IN} && systemctl restart systemd-networkd lvs-cluster"
+        )
     assert client.ask(VIP, count=4).by == {"rs1": 4}
