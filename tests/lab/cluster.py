@@ -208,6 +208,19 @@ class Client:
         said = self.cluster.run(self.name, f"arping -b -c 3 -w 4 -I {interface} {address} || true")
         return {found.lower() for found in re.findall(r"reply from \S+ \[([0-9A-Fa-f:]+)\]", said)}
 
+    def neighbours(self, address: str, interface: str = "eth0") -> set[str]:
+        """The hardware addresses in the neighbour advertisements for an IPv6 address, asked three times."""
+        heard = "icmp6 and ip6[40] == 136"
+        ask = f"ip -6 neigh flush to {address}; ping -6 -q -c 1 -W 2 {address} >/dev/null || true"
+        said = self.cluster.run(
+            self.name,
+            f"where=$(mktemp -d); tcpdump -i {interface} -nnel '{heard}' >$where/out 2>$where/err & "
+            "until grep -q listening $where/err; do sleep 0.1; done; "
+            f"{ask}; {ask}; {ask}; sleep 1; kill $!; wait; cat $where/out; rm -r $where",
+        )
+        lines = [line for line in said.splitlines() if f"tgt is {address}" in line]
+        return {line.split()[1].lower() for line in lines}
+
 
 class Connection:
     def __init__(self, process: subprocess.Popen[str]) -> None:
