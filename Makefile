@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo demo-down test lint unit build scenario bench clean
+.PHONY: help setup demo demo-down test lint unit build scenario bench test-local-engine clean
 
 NAME ?=
 PART ?=
@@ -13,7 +13,7 @@ ENV := eval "$$(tests/bin/env)"; export PYTHONUNBUFFERED=1;
 
 help: ## show this list
 	@echo "make TARGET, where TARGET is one of:"
-	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
 
 setup: ## install the pinned tools into .venv
 	@tests/bin/setup
@@ -44,6 +44,9 @@ scenario: setup ## run one scenario of molecule/, for example: make scenario NAM
 
 bench: setup ## measure how quick it is, beside the floors; PART=site, model or table for one part
 	@tests/bin/lab prepare; tests/bin/bench $(PART)
+
+test-local-engine: setup ## run one scenario with the local engine inside the lab's machine (slow, no part of test)
+	@tests/bin/lab prepare; tests/bin/test-local-engine $(NAME)
 
 clean: ## stop and remove all this checkout has started; keeps .venv and the lab's images
 	@tests/bin/clean
