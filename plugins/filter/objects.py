@@ -21,10 +21,12 @@ def _filter(function: Any) -> Any:
 
 
 class FilterModule:
-    """The two filters, one a role."""
+    """The filters, one a role."""
 
     def filters(self) -> dict[str, Any]:
         return {
             "director_objects": _filter(objects.director_objects),
+            "keepalived_objects": _filter(objects.keepalived_objects),
+            "syncd_objects": _filter(objects.syncd_objects),
             "realserver_objects": _filter(objects.realserver_objects),
         }

@@ -25,6 +25,10 @@ KINDS = ("folder", "file", "mask", "module", "link", "up", "sysctl", "address", 
 # What `was` says of an address, a rule or a unit that stood there before us: it is kept at removal.
 PRESENT = "present"
 
+# A file that stood there before us with other content is kept beside ours under this name, and comes back at removal.
+SAVED = ".before-lvs"
+DIFFERS = " differs"
+
 _LINE = re.compile(r"^(?P<kind>[a-z]+) (?P<text>.*?)(?: \(was (?P<was>.*)\))?$")
 
 HEADER = """\
@@ -160,6 +164,8 @@ def _was(kind: str, text: Optional[str]) -> Optional[str]:
         return None
     if kind == "sysctl":
         return text.split(" = ", 1)[1]
+    if kind == "file" and text.endswith(DIFFERS):
+        return text[: -len(DIFFERS)] + SAVED
     return text if kind == "route" else PRESENT
 
 
@@ -196,4 +202,6 @@ def restored(obj: Object) -> Optional[str]:
     """What stands in an object's place after its removal."""
     if obj.was is None or obj.was == PRESENT:
         return None
+    if obj.kind == "file":
+        return obj.text
     return "%s = %s" % (_sysctl_key(obj.text), obj.was) if obj.kind == "sysctl" else obj.was

@@ -7,10 +7,11 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 from typing import Callable, Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
 
 from ansible_collections.lvs.cluster.plugins.module_utils.files import read_text, write_atomically
-from ansible_collections.lvs.cluster.plugins.module_utils.host_objects import Key, Object, restored
+from ansible_collections.lvs.cluster.plugins.module_utils.host_objects import DIFFERS, SAVED, Key, Object, restored
 
 Run = Callable[[List[str]], Tuple[int, str, str]]
 
@@ -31,6 +32,7 @@ class File(NamedTuple):
 
     content: str
     mode: int = 0o644
+    secret: bool = False
 
 
 def sysctl_path(key: str) -> str:
@@ -48,6 +50,7 @@ class HostSystem:
         self._run = run
         self._files = files
         self._dry = dry
+        self.units: Dict[str, Dict[str, str]] = {}
         self.commands: List[str] = []
 
     # -- reading ---------------------------------------------------------------------------------------------------
@@ -121,7 +124,8 @@ class HostSystem:
         if status != 0:
             raise HostRefused("systemctl show: %s: lvs.cluster needs systemd on this host" % err.strip())
         blocks = [dict(line.split("=", 1) for line in block.splitlines()) for block in out.strip().split("\n\n")]
-        return dict(zip(names, blocks))
+        self.units = dict(zip(names, blocks))
+        return self.units
 
     def _read_file(self, obj: Object) -> Optional[str]:
         content = read_text(obj.text)
@@ -129,17 +133,22 @@ class HostSystem:
         if content is None:
             return None
         if wanted and (content != wanted.content or os.stat(obj.text).st_mode & 0o7777 != wanted.mode):
-            return obj.text + " differs"
+            return obj.text + DIFFERS
         return obj.text
 
     # -- changing --------------------------------------------------------------------------------------------------
 
     def add(self, obj: Object) -> None:
         """Put an object in place, or give it its value."""
+        if obj.kind == "file" and obj.was and obj.was.endswith(SAVED):
+            self._save_file(obj)
         getattr(self, "_add_" + obj.kind)(obj.text)
 
     def remove(self, obj: Object) -> None:
         """Take an object away, or give back the value that was there before us."""
+        if obj.kind == "file":
+            self._remove_file(obj.text, obj.was)
+            return
         back = restored(obj)
         if back is not None:
             self.add(obj._replace(text=back))
@@ -171,11 +180,26 @@ class HostSystem:
             write_atomically(path, self._files[path].content, self._files[path].mode)
         self._reload_units(path)
 
-    def _remove_file(self, path: str) -> None:
-        self.commands.append("rm %s" % path)
+    def _save_file(self, obj: Object) -> None:
+        """Keep what stood there before us, once."""
+        if os.path.exists(obj.was or "") or not os.path.exists(obj.text):
+            return
+        self.commands.append("cp -p %s %s" % (obj.text, obj.was))
         if not self._dry:
+            shutil.copy2(obj.text, obj.was or "")
+
+    def _remove_file(self, path: str, was: Optional[str]) -> None:
+        saved = was if was and was.endswith(SAVED) and os.path.exists(was) else None
+        self.commands.append("mv %s %s" % (saved, path) if saved else "rm %s" % path)
+        if not self._dry and saved:
+            os.replace(saved, path)
+        elif not self._dry:
             os.unlink(path)
         self._reload_units(path)
+
+    def reload(self, unit: str) -> None:
+        """Let a running unit read its files again."""
+        self._do("systemctl", "reload", unit)
 
     def _reload_units(self, path: str) -> None:
         if path.startswith("/etc/systemd/system/"):

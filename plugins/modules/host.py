@@ -38,6 +38,13 @@ options:
     type: str
     choices: [present, absent]
     default: present
+  rivals:
+    description:
+      - Names of other records in the same folder that must be gone first, because what they own would be in the way.
+        While one of them is there, nothing is done but to list it as RV(rivals).
+    type: list
+    elements: str
+    default: []
   removals:
     description:
       - V(now) takes away at once what the record names and O(config) does not.
@@ -190,6 +197,76 @@ options:
             description: Its mode, in octal.
             type: str
             default: "0644"
+      secret_files:
+        description: The same for files whose content is in no diff and no message.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          path:
+            description: The file's path.
+            type: path
+            required: true
+          content:
+            description: Its whole content.
+            type: str
+            required: true
+          mode:
+            description: Its mode, in octal.
+            type: str
+            default: "0600"
+      moving:
+        description:
+          - VIPs which another program moves between hosts. This module neither adds nor removes them; those it added
+            itself in an earlier run leave the record and stay on the host, for that program to take over.
+          - Drop-ins for systemd-networkd are written as for O(config.addresses).
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          address:
+            description: The address with its prefix length.
+            type: str
+            required: true
+          interface:
+            description: The device that carries it.
+            type: str
+            required: true
+      daemons:
+        description:
+          - Daemons that read some of O(config.files) and O(config.secret_files). When one of these would change, the
+            daemon's own judge reads the candidates first; if it refuses them, nothing on the host is changed.
+          - A daemon that runs is reloaded after its files have changed, never restarted. Name it in O(config.units)
+            too.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          unit:
+            description: The daemon's unit.
+            type: str
+            required: true
+          program:
+            description: The daemon's program. Check mode goes on where it is not installed yet, and says so.
+            type: str
+            required: true
+          files:
+            description: The files it reads, the main one first.
+            type: list
+            elements: path
+            required: true
+          judge:
+            description:
+              - The command that judges the main file, whose path is added to it. C({program}) in it stands for the
+                full path of the program.
+            type: list
+            elements: str
+            required: true
+          harmless:
+            description: Regular expressions for lines of the judge's that are no reason to refuse.
+            type: list
+            elements: str
+            default: []
       masked_units:
         description: Units of the distribution that must not run beside ours. They are masked, not stopped.
         type: list
@@ -234,10 +311,18 @@ stale:
   type: list
   elements: str
   sample: ["address 192.0.2.11/32 dev lo"]
+rivals:
+  description: Which of O(rivals) are on the host. When there are any, nothing was done.
+  returned: always
+  type: list
+  elements: str
+  sample: []
 """
 
 import os  # noqa: E402
 import re  # noqa: E402
+import shutil  # noqa: E402
+import tempfile  # noqa: E402
 from typing import Any, Dict, Iterable, List  # noqa: E402
 
 from ansible.module_utils.basic import AnsibleModule  # noqa: E402
@@ -245,6 +330,12 @@ from ansible_collections.lvs.cluster.plugins.module_utils import host_objects as
 from ansible_collections.lvs.cluster.plugins.module_utils.files import (  # noqa: E402
     read_text,
     write_atomically,
+)
+from ansible_collections.lvs.cluster.plugins.module_utils.host_daemons import (  # noqa: E402
+    Daemon,
+    candidates,
+    places_of,
+    verdict,
 )
 from ansible_collections.lvs.cluster.plugins.module_utils.host_system import (  # noqa: E402
     File,
@@ -306,7 +397,9 @@ def _rule(row: Dict[str, Any]) -> str:
 def files(config: Dict[str, Any]) -> Dict[str, File]:
     """The files that a config names, and the ones that systemd-networkd needs so that it leaves our objects alone."""
     found = {row["path"]: File(row["content"], int(row["mode"], 8)) for row in config["files"]}
-    interfaces = {row["interface"] for row in config["addresses"]}
+    secrets = config["secret_files"]
+    found.update({row["path"]: File(row["content"], int(row["mode"], 8), secret=True) for row in secrets})
+    interfaces = {row["interface"] for row in config["addresses"] + config["moving"]}
     found.update(drop_ins(sorted(interfaces), routing=bool(config["rules"] or config["routes"])))
     return found
 
@@ -347,6 +440,10 @@ class Run:
         self.desired = self._wanted(config) if config else []
         self.recorded = ho.parse_record(read_text(self.path) or "")
         self.others = other_records(self.path)
+        if config:
+            self.others += [ho.Object("address", _address(row)) for row in config["moving"]]
+        self.daemons = [Daemon.of(row) for row in config["daemons"]] if config else []
+        self.pending = self.path + ".pending"
         self.system = HostSystem(self._run_command, self.files, dry=module.check_mode)
 
     def _run_command(self, words: List[str]) -> Any:
@@ -378,12 +475,68 @@ class Run:
         """Do what the plan says; the record holds every object before it is touched and until it is gone."""
         if plan.widened != self.recorded:
             self.write(plan.widened)
+        reload = self.to_reload(plan)
+        if reload:
+            self.note_pending(reload)
         for obj in plan.add:
             self.system.add(obj)
         for obj in plan.remove:
             self.system.remove(obj)
+        for unit in reload:
+            if self.system.units[unit]["ActiveState"] == "active":
+                self.system.reload(unit)
+        if reload or not self.desired:
+            self.forget_pending()
         if plan.narrowed != self.recorded:
             self.write(plan.narrowed)
+
+    def to_reload(self, plan: ho.Plan) -> List[str]:
+        """The daemons whose files change, or had changed when an earlier run was stopped before their reload."""
+        changed = {obj.text for obj in plan.add if obj.kind == "file"}
+        pending = (read_text(self.pending) or "").split()
+        return [one.unit for one in self.daemons if one.unit in pending or changed.intersection(one.files)]
+
+    def note_pending(self, units: List[str]) -> None:
+        if not self.module.check_mode:
+            os.makedirs(os.path.dirname(self.pending), mode=0o755, exist_ok=True)
+            write_atomically(self.pending, " ".join(units) + "\n", 0o644)
+
+    def forget_pending(self) -> None:
+        if not self.module.check_mode and os.path.exists(self.pending):
+            os.unlink(self.pending)
+
+    def judge(self, plan: ho.Plan) -> None:
+        """Let each daemon judge its files before anything is changed."""
+        changed = {obj.text for obj in plan.add if obj.kind == "file"}
+        for daemon in self.daemons:
+            if not changed.intersection(daemon.files):
+                continue
+            program = self.module.get_bin_path(daemon.program)
+            if program:
+                self._judge(daemon, program)
+            elif self.module.check_mode:
+                self.module.warn(
+                    "%s: %s is not installed yet; the run will let it judge" % (daemon.files[0], daemon.program)
+                )
+            else:
+                raise HostRefused("%s: %s is not installed to judge it; install it" % (daemon.files[0], daemon.program))
+
+    def _judge(self, daemon: Daemon, program: str) -> None:
+        folder = tempfile.mkdtemp(prefix="lvs-")
+        try:
+            for place, content in candidates(daemon, self.files, folder).items():
+                write_atomically(place, content, 0o600)
+            places = places_of(daemon, self.files, folder)
+            status, _out, words = self._run_command([*daemon.command(program), places[daemon.files[0]]])
+        finally:
+            shutil.rmtree(folder)
+        secrets = [file.content for file in self.files.values() if file.secret]
+        why = verdict(daemon, status, words, places, secrets)
+        if why:
+            raise HostRefused(
+                "%s refuses the new %s, so nothing was changed and the old one serves on. It says:\n%s"
+                % (daemon.unit, daemon.files[0], why)
+            )
 
     def write(self, recorded: List[ho.Object]) -> None:
         if self.module.check_mode:
@@ -411,7 +564,7 @@ def diffs(run: Run, plan: ho.Plan, before: Dict[ho.Key, Any]) -> List[Dict[str, 
         }
     ]
     for obj in plan.add:
-        if obj.kind == "file":
+        if obj.kind == "file" and not run.files[obj.text].secret:
             text = read_text(obj.text) or ""
             found.append({"before_header": obj.text, "after_header": obj.text, "before": text,
                           "after": run.files[obj.text].content})  # fmt: skip
@@ -420,13 +573,19 @@ def diffs(run: Run, plan: ho.Plan, before: Dict[ho.Key, Any]) -> List[Dict[str, 
 
 def execute(module: AnsibleModule) -> Dict[str, Any]:
     """Plan, and unless in check mode, apply; the module's result."""
+    folder = os.path.dirname(module.params["record"])
+    rivals = [name for name in module.params["rivals"] if os.path.exists(os.path.join(folder, name))]
+    if rivals:
+        return {"changed": False, "rivals": rivals, "stale": [], "commands": []}
     run = Run(module)
     remove = module.params["state"] == "absent" or module.params["removals"] == "now"
     before = run.read()
     plan = run.plan(before, remove)
-    changed = bool(plan.add or plan.remove)
+    run.judge(plan)
+    changed = bool(plan.add or plan.remove or run.to_reload(plan))
     result: Dict[str, Any] = {
         "changed": changed,
+        "rivals": [],
         "stale": ["%s %s" % (obj.kind, obj.text) for obj in plan.stale],
         "diff": diffs(run, plan, before) if changed else [],
     }
@@ -462,12 +621,19 @@ def argument_spec() -> Dict[str, Any]:
                       source_port={"type": "int"}, table={"type": "int", "required": True},
                       priority={"type": "int", "required": True}),
         "files": rows(path={"type": "path", "required": True}, content=name, mode={"type": "str", "default": "0644"}),
+        "secret_files": rows(path={"type": "path", "required": True},
+                             content={"type": "str", "required": True, "no_log": True},
+                             mode={"type": "str", "default": "0600"}),
+        "moving": rows(address=name, interface=name),
+        "daemons": rows(unit=name, program=name, files={"type": "list", "elements": "path", "required": True},
+                        judge={"type": "list", "elements": "str", "required": True}, harmless=words()),
         "masked_units": words(),
         "units": words(),
     }  # fmt: skip
     return {
         "record": {"type": "path", "required": True},
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "rivals": words(),
         "removals": {"type": "str", "choices": ["now", "later"], "default": "now"},
         "config": {"type": "dict", "apply_defaults": True, "options": config},
     }

@@ -34,6 +34,55 @@ ExecReload=/bin/sh /etc/lvs/load
 WantedBy=multi-user.target
 """
 
+KEEPALIVED = "keepalived.service"
+KEEPALIVED_DROP_IN = "/etc/systemd/system/keepalived.service.d/lvs-cluster.conf"
+RELEASE = FOLDER + "/release"
+MOVING = FOLDER + "/moving"
+SYNCD = "lvs-syncd.service"
+SYNCD_PATH = "/etc/systemd/system/" + SYNCD
+SYNCD_CONTENT = """\
+# Written by Ansible (lvs.cluster); changes are overwritten.
+[Unit]
+Description=Linux Virtual Server: connection timeouts and synchronisation
+Documentation=man:ipvsadm(8)
+After=lvs-cluster.service
+Before=keepalived.service heartbeat.service
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+{commands}
+[Install]
+WantedBy=multi-user.target
+"""
+
+# A keepalived that is killed leaves its VIPs on their interfaces, and another director takes them: two would answer for
+# them. ExecStopPost runs however it ended, but not at a reload. It has no reason to end by itself, so it comes back.
+# Children that are left get SIGTERM from systemd first, and SIGKILL after the timeout.
+KEEPALIVED_DROP_IN_CONTENT = """\
+# Written by Ansible (lvs.cluster); changes are overwritten.
+[Unit]
+After=lvs-cluster.service
+StartLimitIntervalSec=0
+
+[Service]
+ExecStopPost=/bin/sh /etc/lvs/release
+Restart=always
+RestartSec=1
+TimeoutStopSec=10
+"""
+
+RELEASE_CONTENT = """\
+#!/bin/sh
+# Written by Ansible (lvs.cluster); changes are overwritten.
+# systemd runs this when keepalived has ended: takes away the VIPs in the list beside it, which a keepalived that was
+# killed has left behind. One that is not there is no failure.
+while read -r address interface; do
+    ip address del "$address" dev "$interface" 2>/dev/null
+done <"$(dirname "$0")/moving"
+exit 0
+"""
+
 LOADER_CONTENT = r"""#!/bin/sh
 # Written by Ansible (lvs.cluster); changes are overwritten.
 # Puts in place what the records beside this script say the host owns. lvs-cluster.service runs it at boot; running it

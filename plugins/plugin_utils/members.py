@@ -3,16 +3,18 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.lvs.cluster.plugins.plugin_utils import schema
 from ansible_collections.lvs.cluster.plugins.plugin_utils.problems import Problems
-from ansible_collections.lvs.cluster.plugins.plugin_utils.schema import NOT_YET, UNREADABLE, Address
+from ansible_collections.lvs.cluster.plugins.plugin_utils.schema import NOT_YET, UNREADABLE, Address, Vip
 
 FAMILIES = {4: "ipv4", 6: "ipv6"}
 FAMILY_WORDS = {"ipv4": "IPv4", "ipv6": "IPv6"}
+FULL_PREFIX = {"ipv4": 32, "ipv6": 128}
 DIRECTOR_GROUP = "lvs_director_group"
 REALSERVER_GROUP = "lvs_realserver_group"
 GROUP_NAMES = (DIRECTOR_GROUP, REALSERVER_GROUP)
@@ -140,7 +142,7 @@ def check_failover(member: Members, failover: Any, problems: Problems) -> None:
             "lvs_failover",
             f"the group {member.pair[0]} has {len(member.directors)} directors and nobody to move the VIPs: every"
             " director would hold them",
-            f"name one director, or say who moves them (lvs_failover: keepalived or heartbeat, {NOT_YET})",
+            "name one director, or say who moves them: lvs_failover: keepalived, or external where something else does",
         )
 
 
@@ -170,7 +172,10 @@ class Host:
     interface: str | None
     weight: int | None
     readable: bool = True
-    """False when lvs_address was refused: then its absence is no news."""
+    """False when lvs_address or lvs_vrrp_address was refused: then its absence is no news."""
+    vrrp: Mapping[str, Vip] = field(default_factory=dict)
+    gateway_interface: str | None = None
+    priority: int | None = None
 
     def address(self, family: str, forward: str) -> Address | None:
         """Return the address that serves a VIP of the family. Only a tunnel crosses families; "" was refused."""
@@ -178,6 +183,30 @@ class Host:
         if own is None and forward in ("tun", ""):
             return next(iter(self.addresses.values()), None)
         return own
+
+    def source(self, family: str) -> str | None:
+        """Return where a director's unicast adverts on lvs_interface come from."""
+        if family in self.vrrp:
+            return str(self.vrrp[family].address)
+        if self.gateway_interface not in (None, self.interface):
+            return None
+        return str(self.addresses[family]) if family in self.addresses else None
+
+    @property
+    def networks(self) -> dict[str, Any]:
+        """Return the networks of lvs_interface, as far as lvs_vrrp_address says them."""
+        return {
+            family: ipaddress.ip_network((vip.address, vip.prefix), strict=False)
+            for family, vip in self.vrrp.items()
+            if vip.prefix is not None
+        }
+
+    def as_director(self) -> dict[str, Any]:
+        return {
+            **self.record(),
+            "gateway_interface": self.gateway_interface or self.interface,
+            "sources": {family: self.source(family) for family in FAMILIES.values()},
+        }
 
     def record(self) -> dict[str, Any]:
         return {
@@ -215,8 +244,27 @@ def read_host(name: str, variables: Mapping[str, Any], problems: Problems) -> Ho
                 "lvs_address", f"has two {FAMILY_WORDS[family]} addresses", "keep the one the other hosts reach it by"
             )
         addresses[family] = address
-    readable = listed is not UNREADABLE and UNREADABLE not in listed
-    return Host(name, addresses, read["lvs_interface"] or None, known(read["lvs_weight"]), readable)
+    readable = all(read[key] is not UNREADABLE and UNREADABLE not in read[key] for key in ADDRESSES)
+    vrrp: dict[str, Vip] = {}
+    for vip in read["lvs_vrrp_address"] or ():
+        if vip:
+            family = FAMILIES[vip.address.version]
+            if family in vrrp:
+                report("lvs_vrrp_address", f"has two {FAMILY_WORDS[family]} addresses", "keep one")
+            vrrp[family] = vip
+    return Host(
+        name,
+        addresses,
+        read["lvs_interface"] or None,
+        known(read["lvs_weight"]),
+        readable,
+        vrrp,
+        read["lvs_gateway_interface"] or None,
+        known(read["lvs_priority"]),
+    )
+
+
+ADDRESSES = ("lvs_address", "lvs_vrrp_address")
 
 
 def known(value: Any) -> Any:

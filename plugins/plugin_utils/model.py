@@ -13,9 +13,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.lvs.cluster.plugins.plugin_utils import schema
+from ansible_collections.lvs.cluster.plugins.plugin_utils import schema, syncing, vrrp
 from ansible_collections.lvs.cluster.plugins.plugin_utils.members import (
     FAMILIES,
+    FULL_PREFIX,
     Groups,
     Host,
     HostVars,
@@ -78,7 +79,26 @@ def _build_cluster(member: Members, hostvars: HostVars, groups: Groups, problems
     check_services(services, problems)
     _check_hosts(member, hosts, services, problems)
     complete = with_prefixes(services, problems)
+    vrrp.check_vrrp(settings, member, hosts, _vips(complete), problems)
+    syncing.check_sync(settings, services, problems)
+    _check_engine(settings, problems)
     return {} if problems else _as_cluster(member, hosts, settings, complete)
+
+
+def _check_engine(settings: Mapping[str, Any], problems: Problems) -> None:
+    """Report what the engines that were chosen do not do."""
+    if settings["lvs_keepalived"] and "keepalived" not in (settings["lvs_health"], settings["lvs_failover"]):
+        problems.add(
+            "lvs_keepalived",
+            "nobody would act on it: keepalived is neither lvs_health nor lvs_failover",
+            "leave it out, or choose keepalived",
+        )
+    if settings["lvs_health"] == "keepalived" and settings["lvs_removed"] == "quiesce":
+        problems.add(
+            "lvs_removed",
+            "keepalived deletes at once what leaves its file, and cannot quiesce it",
+            "leave it out; give a real server weight 0 first, and take it away when its connections have ended",
+        )
 
 
 def _check_hosts(member: Members, hosts: Mapping[str, Host], services: Sequence[Service], problems: Problems) -> None:
@@ -141,27 +161,67 @@ def _as_cluster(
     member: Members, hosts: Mapping[str, Host], settings: Mapping[str, Any], services: Sequence[tuple[Service, int]]
 ) -> dict[str, Any]:
     plain = [service for service, _ in services]
+    vips = _vips(services)
+    gateway_vips = [_as_gateway(vip) for vip in settings["lvs_gateway_vip"]]
     return {
         "name": member.name,
         "health": settings["lvs_health"],
         "failover": settings["lvs_failover"],
         "removed": settings["lvs_removed"],
-        "directors": {name: hosts[name].record() for name in member.directors},
+        "directors": {name: hosts[name].as_director() for name in _ranked(member, hosts, settings)},
         "realservers": _realserver_records(member, hosts, plain),
-        "vips": _vips(services),
+        "vips": vips,
         "forwards": _forwards((service.family, service.forward) for service in plain),
         "schedulers": sorted({str(service.scheduler) for service in plain}),
         "services": [_as_service(service, prefix) for service, prefix in services],
         "table": [_as_row(service) for service in plain],
+        "watched": [_as_watched(service) for service in plain] if settings["lvs_health"] != "none" else [],
+        "vrrp": vrrp.plan_vrrp(settings, member, hosts, vips, gateway_vips),
+        "gateway_vips": gateway_vips,
+        "keepalived": settings["lvs_keepalived"] or schema.KEEPALIVED.read({}, "", problems_are_impossible),
+        "sync": syncing.plan_sync(settings),
+        "timeouts": syncing.plan_timeouts(settings),
     }
+
+
+def problems_are_impossible(*_problem: str) -> None:
+    """Stands where defaults are read."""
+
+
+def _ranked(member: Members, hosts: Mapping[str, Host], settings: Mapping[str, Any]) -> list[str]:
+    """Return the directors, the one that is meant to be active first."""
+    if settings["lvs_failover"] != "keepalived":
+        return list(member.directors)
+    ranks = vrrp.priorities(member, hosts)
+    return sorted(member.directors, key=lambda name: -ranks[name])
 
 
 def _vips(services: Sequence[tuple[Service, int]]) -> list[dict[str, Any]]:
-    unique = {
-        service.vip: {"address": str(service.vip), "prefix": prefix, "family": service.family}
-        for service, prefix in services
-    }
+    unique: dict[Address, dict[str, Any]] = {}
+    for service, prefix in services:
+        vip = {"address": str(service.vip), "prefix": prefix, "family": service.family, "path": service.path}
+        known = unique.setdefault(service.vip, {**vip, "stated": False})
+        known["stated"] = known["stated"] or service.prefix is not None
     return list(unique.values())
+
+
+def _as_gateway(vip: schema.Vip) -> dict[str, Any]:
+    family = FAMILIES[vip.address.version]
+    return {
+        "address": str(vip.address),
+        "prefix": vip.prefix or FULL_PREFIX[family],
+        "family": family,
+        "stated": vip.prefix is not None,
+    }
+
+
+def _as_watched(service: Service) -> dict[str, Any]:
+    """Return what keepalived needs beside the service's row, in the row's order."""
+    return {
+        "name": service.name,
+        **service.watched,
+        "servers": [server.keepalived for server in service.real_servers],
+    }
 
 
 def _forwards(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:

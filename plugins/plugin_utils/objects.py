@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.lvs.cluster.plugins.plugin_utils import boot
+from ansible_collections.lvs.cluster.plugins.plugin_utils import boot, keepalived
 
 # The distributions' own loaders of the IPVS table: Debian's clears the table when it stops, EL's saves it. Ours is the
 # only one, so they are masked.
@@ -43,8 +43,102 @@ def director_objects(view: dict[str, Any], sysctls: dict[str, Any], conn_tab_bit
         addresses=[
             {"address": f"{vip['address']}/{vip['prefix']}", "interface": view["interface"]} for vip in view["vips"]
         ],
+        moving=_moving(view),
         masked_units=MASKED,
     )
+
+
+def keepalived_objects(view: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+    """What a director has so that keepalived watches real servers or moves VIPs.
+
+    :param options: `password`, which is in no view.
+    """
+    if not view.get("director"):
+        raise ObjectsError(_not_a(view, "director"))
+    if not uses_keepalived(view):
+        raise ObjectsError(
+            f"{view['host']} has no use for keepalived: neither lvs_health nor lvs_failover is keepalived; say so, or"
+            " don't apply the role"
+        )
+    moving = _moving(view)
+    secret = keepalived.secrets(view, options["password"])
+    config = _config("keepalived", modules=["ip_vs"], sysctls={}, moving=moving)
+    config["files"] += [
+        {"path": boot.KEEPALIVED_DROP_IN, "content": boot.KEEPALIVED_DROP_IN_CONTENT},
+        {"path": boot.RELEASE, "content": boot.RELEASE_CONTENT, "mode": "0755"},
+        {"path": boot.MOVING, "content": "".join(f"{vip['address']} {vip['interface']}\n" for vip in moving)},
+        {"path": keepalived.CONF, "content": keepalived.configuration(view)},
+    ]
+    config["secret_files"] = [{"path": keepalived.SECRETS, "content": secret}] if secret else []
+    config["units"] = [boot.UNIT, boot.KEEPALIVED]
+    config["daemons"] = [
+        {
+            "unit": boot.KEEPALIVED,
+            "program": "keepalived",
+            "files": [keepalived.CONF, *([keepalived.SECRETS] if secret else [])],
+            "judge": JUDGE,
+            "harmless": HARMLESS,
+        }
+    ]
+    return config
+
+
+def syncd_objects(view: dict[str, Any], sysctls: dict[str, Any]) -> dict[str, Any]:
+    """What a director has so that it tells the others of its connections: sysctls, and a unit for after a reboot.
+
+    With VRRP, keepalived runs the daemons, and the unit sets the timeouts alone.
+    """
+    if not view.get("director"):
+        raise ObjectsError(_not_a(view, "director"))
+    sync, timeouts = view["sync"], view["timeouts"]
+    if not sync and not timeouts:
+        raise ObjectsError(f"{view['host']} has no use for the role: set lvs_sync or lvs_timeouts, or don't apply it")
+    config = _config("syncd", modules=["ip_vs"], sysctls={**(sync or {}).get("sysctls", {}), **sysctls})
+    # A minus: what runs already, or is set already, is no failure.
+    commands = []
+    if timeouts:
+        commands.append("ExecStart=-/sbin/ipvsadm --set {tcp} {tcp_fin} {udp}".format(**timeouts))
+    for role in ("master", "backup") if sync and view["failover"] != "keepalived" else ():
+        commands.append(f"ExecStart=-/sbin/ipvsadm --start-daemon {role} {_sync_words(sync)}")
+        commands.append(f"ExecStop=-/sbin/ipvsadm --stop-daemon {role}")
+    lines = "".join(f"{command}\n" for command in commands)
+    config["files"].append({"path": boot.SYNCD_PATH, "content": boot.SYNCD_CONTENT.format(commands=lines)})
+    config["units"] = [boot.UNIT, boot.SYNCD]
+    return config
+
+
+def _sync_words(sync: dict[str, Any]) -> str:
+    words = {
+        "interface": "--mcast-interface",
+        "id": "--syncid",
+        "max_length": "--sync-maxlen",
+        "group": "--mcast-group",
+        "port": "--mcast-port",
+        "ttl": "--mcast-ttl",
+    }
+    return " ".join(f"{option} {sync[key]}" for key, option in words.items() if sync[key] is not None)
+
+
+# keepalived 2.2 kills itself while it judges a file that names a script, because it takes its parent for another one's.
+# As the first process of a namespace it does not hear that signal.
+JUDGE = ["unshare", "--fork", "--pid", "{program}", "-t", "-f"]
+
+# All real servers in maintenance: that is meant.
+HARMLESS = [
+    "exceeds total weight of real servers 0, reducing quorum to 0$",
+    "hysteresis 0 >= quorum 0; setting hysteresis to",
+]
+
+
+def uses_keepalived(view: dict[str, Any]) -> bool:
+    return "keepalived" in (view["health"], view["failover"])
+
+
+def _moving(view: dict[str, Any]) -> list[dict[str, str]]:
+    return [
+        {"address": f"{vip['address']}/{vip['prefix']}", "interface": vip["interface"]}
+        for vip in view.get("moving", ())
+    ]
 
 
 def realserver_objects(view: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:

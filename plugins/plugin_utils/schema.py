@@ -97,6 +97,27 @@ class Integer:
 
 
 @dataclass(frozen=True)
+class Number:
+    """A number with a fraction, in a range: what counts seconds."""
+
+    minimum: float
+    maximum: float
+    unit: str = "seconds"
+
+    def words(self) -> str:
+        return f"number {self.minimum:g}..{self.maximum:g} ({self.unit})"
+
+    def read(self, value: Any, path: str, report: Report) -> float:
+        if isinstance(value, str) and re.fullmatch(r" *[0-9]{1,9}(\.[0-9]{1,6})? *", value):
+            value = float(value)
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise Refused(f"{show(value)} is not a {self.words()}", f"write a {self.words()}")
+        if not self.minimum <= value <= self.maximum:
+            raise Refused(f"{show(value)} is not a {self.words()}", f"write a {self.words()}")
+        return int(value) if value == int(value) else float(value)
+
+
+@dataclass(frozen=True)
 class Boolean:
     """True or false, in any of YAML's and Ansible's spellings."""
 
@@ -120,6 +141,27 @@ class Text:
 
     form: str = r"[^\s]+"
     of: str = "text without spaces"
+    digits: bool = False
+    """A number without quotes is taken for its digits."""
+
+    def words(self) -> str:
+        return self.of
+
+    def read(self, value: Any, path: str, report: Report) -> str:
+        if self.digits and isinstance(value, int) and not isinstance(value, bool):
+            value = str(value)
+        if isinstance(value, str) and re.fullmatch(self.form, value):
+            return value
+        quote = "" if isinstance(value, str) else " in quotes"
+        raise Refused(f"{show(value)} is not {self.of}", f"write {self.of}{quote}")
+
+
+@dataclass(frozen=True)
+class Secret:
+    """A word that no message may show."""
+
+    form: str
+    of: str
 
     def words(self) -> str:
         return self.of
@@ -127,8 +169,21 @@ class Text:
     def read(self, value: Any, path: str, report: Report) -> str:
         if isinstance(value, str) and re.fullmatch(self.form, value):
             return value
-        quote = "" if isinstance(value, str) else " in quotes"
-        raise Refused(f"{show(value)} is not {self.of}", f"write {self.of}{quote}")
+        said = f"its {len(value)} characters are" if isinstance(value, str) else "it is"
+        raise Refused(f"{said} not {self.of}", f"write {self.of}, in quotes")
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Text of any number of lines that goes into a generated file as it is."""
+
+    def words(self) -> str:
+        return "text, one or more lines"
+
+    def read(self, value: Any, path: str, report: Report) -> str:
+        if isinstance(value, str):
+            return value
+        raise Refused(f"{show(value)} is not text", "write a string; | begins one of several lines")
 
 
 @dataclass(frozen=True)
@@ -419,6 +474,13 @@ REAL_SERVER = Section(
             default_words="the service's lower_threshold",
             source="ipvsadm(8) --l-threshold",
         ),
+        Field(
+            "keepalived",
+            Lines(),
+            "Lines for its real_server block in keepalived.conf, as they are. Needs lvs_health: keepalived.",
+            default_words="none",
+            source="keepalived.conf(5)",
+        ),
     ),
 )
 
@@ -472,22 +534,175 @@ TUNNEL = Section(
     ),
 )
 
+CHECKS = (
+    Choice("none", "not watched: always in service"),
+    Choice("tcp", "a TCP connection is accepted"),
+    Choice("http", "an HTTP request is answered as expected"),
+    Choice("https", "an HTTPS request is answered as expected; the certificate is not verified"),
+    Choice("ping", "it answers an ICMP echo request"),
+    Choice("udp", "a datagram to its port is not refused, or is answered as expected"),
+    Choice("dns", "it answers a DNS question, over UDP"),
+    Choice("smtp", "it greets as a mail server"),
+    Choice("script", "a program on the director exits with 0"),
+    Choice("file", "a file on the director holds 0, or a number that changes its weight"),
+)
+
+WEB = ("http", "https")
+CONNECTING = ("tcp", *WEB, "ping", "udp", "dns", "smtp")
+
 CHECK = Section(
     "check",
     (
         Field(
             "type",
-            Word((Choice("none", "not watched"), Choice("tcp", "a TCP connection"), Choice("http", "an HTTP request"))),
-            "How the health engine asks a real server whether it works.",
-            default="none",
+            Word(CHECKS),
+            "How the health engine asks a real server whether it works. It asks the real server's own address, never"
+            " the VIP. tcp, http, https and smtp need a tcp service, udp a udp service, unless port names another one.",
+            default_words="tcp for a tcp service with a port, ping for any other; none without a health engine",
         ),
         Field(
-            "path", Text(r"/[^\s]*", "a path that starts with /"), "The path to request, for http.", default_words="/"
+            "port",
+            Integer(1, MAX_PORT),
+            "The port to ask, where it is not the one that serves. Not for script and file.",
+            default_words="the real server's port",
         ),
-        Field("status", Integer(100, 599), "The HTTP status that means healthy.", default_words="200"),
+        Field(
+            "path",
+            Text(r"/[^\s\"\\]*", "a path that starts with /, without quotes"),
+            "The path to request, for http and https.",
+            default_words="/",
+        ),
+        Field(
+            "host",
+            Text(r"[A-Za-z0-9._:\[\]-]{1,255}", "a host name"),
+            "The virtual host to ask for, in http and https; https sends it as server name (SNI) as well.",
+            default_words="the real server's address",
+        ),
+        Field(
+            "status",
+            ListOf(
+                Text(r"[1-5][0-9]{2}(-[1-5][0-9]{2})?", "an HTTP status, or a range such as 200-299", digits=True),
+                single=True,
+            ),
+            "The HTTP statuses that mean healthy, for http and https: 200, or a range such as 200-299, or a list.",
+            default_words="200, unless digest or regex is said; then any that keepalived takes for success",
+        ),
+        Field(
+            "digest",
+            Text(r"[0-9a-f]{32}", "an MD5 sum of 32 hexadecimal digits"),
+            "The MD5 sum of the page, as genhash(1) prints it, for http and https.",
+            default_words="not looked at",
+        ),
+        Field(
+            "regex",
+            Lines(),
+            "A regular expression (PCRE) that the page must match, for http and https.",
+            default_words="not looked at",
+        ),
+        Field(
+            "regex_absent",
+            Boolean(),
+            "The page must not match regex, for http and https.",
+            default=False,
+        ),
+        Field(
+            "name",
+            Text(r"[A-Za-z0-9._-]{1,255}", "a domain name"),
+            "The name to ask for, in dns; the name to greet with, in smtp.",
+            default_words=". in dns, the director's own in smtp",
+        ),
+        Field(
+            "record",
+            Word(tuple(Choice(name, f"{name} record") for name in ("A", "NS", "CNAME", "SOA", "MX", "TXT", "AAAA"))),
+            "The record type to ask for, in dns.",
+            default_words="SOA",
+        ),
+        Field(
+            "payload",
+            Text(r"([0-9A-Fa-f]{2} ?)+", "hexadecimal digits in pairs"),
+            "The datagram to send, for udp. keepalived 2.2 or newer.",
+            default_words="a random one",
+        ),
+        Field(
+            "reply",
+            Text(r"([0-9A-Fa-fXx]{2} ?)+|any", "hexadecimal digits in pairs (X for one of any value), or any"),
+            "How the answering datagram must begin, for udp; any: with anything. keepalived 2.2 or newer.",
+            default_words="no answer is needed",
+        ),
+        Field(
+            "command",
+            Text(r"/[^\n]*", "a program with its full path, and its arguments"),
+            "The program to run, for script. It runs on the director as lvs_keepalived.script_user.",
+            default_words="none; needed for script",
+        ),
+        Field(
+            "dynamic",
+            Boolean(),
+            "The program's exit status sets the weight, for script: 2 to 255 mean healthy with this weight + 2.",
+            default=False,
+        ),
+        Field(
+            "file",
+            Text(r"/[^\s\"\\]*", "a full path"),
+            "The file to read, for file. Its number, times weight, is added to the real server's weight; with weight 0"
+            " any number but 0 means down.",
+            default_words="none; needed for file",
+        ),
+        Field(
+            "weight",
+            Integer(-MAX_WEIGHT, MAX_WEIGHT),
+            "What the number in the file is multiplied by, for file.",
+            default=0,
+        ),
+        Field("interval", Number(0.1, 86400), "Time from one check to the next.", default=5),
+        Field(
+            "timeout",
+            Number(0.1, 3600),
+            "How long to wait for an answer before it counts as failed.",
+            default=3,
+        ),
+        Field(
+            "retries",
+            Integer(0, 1000),
+            "How many more tries before a real server that does not answer is taken out.",
+            default=1,
+        ),
+        Field("retry_interval", Number(0, 3600), "Time between these tries.", default=1),
+        Field(
+            "warmup",
+            Number(0, 3600),
+            "The first checks begin spread over this time, so that they do not all begin at once.",
+            default_words="the interval",
+        ),
+        Field(
+            "keepalived",
+            Lines(),
+            "Lines for the checker's block in keepalived.conf, as they are.",
+            default_words="none",
+            source="keepalived.conf(5)",
+        ),
     ),
     bare="type",
 )
+
+CHECK_KEYS: Mapping[str, tuple[str, ...]] = {
+    "port": CONNECTING,
+    "path": WEB,
+    "host": WEB,
+    "status": WEB,
+    "digest": WEB,
+    "regex": WEB,
+    "regex_absent": WEB,
+    "name": ("dns", "smtp"),
+    "record": ("dns",),
+    "payload": ("udp",),
+    "reply": ("udp",),
+    "command": ("script",),
+    "dynamic": ("script",),
+    "file": ("file",),
+    "weight": ("file",),
+}
+"""Which types of check a key means something to. A key that is not here means something to all."""
 
 FALLBACK = Section(
     "fallback",
@@ -623,6 +838,424 @@ SERVICE = Section(
             " one nobody would act, and it is refused.",
             default_words="none",
         ),
+        Field(
+            "quorum",
+            Integer(1, MAX_WEIGHT, "sum of weights"),
+            "The weight that must be alive. Below it all real servers are taken out and the fallback answers. Where"
+            " maintenance leaves less weight than that, all that is left is asked for. Needs lvs_health: keepalived.",
+            default=1,
+            source="keepalived.conf(5) quorum",
+        ),
+        Field(
+            "hysteresis",
+            Integer(0, MAX_WEIGHT, "sum of weights"),
+            "How far above or below quorum the living weight must get before keepalived acts. Less than quorum. Needs"
+            " lvs_health: keepalived.",
+            default=0,
+            source="keepalived.conf(5) hysteresis",
+        ),
+        Field(
+            "inhibit_on_failure",
+            Boolean(),
+            "A real server that fails its check gets weight 0 and keeps its connections, as ldirectord's quiescent;"
+            " else its row is deleted. Needs lvs_health: keepalived.",
+            default=False,
+            source="keepalived.conf(5) inhibit_on_failure",
+        ),
+        Field(
+            "alpha",
+            Boolean(),
+            "When keepalived starts, real servers count as down until their first check succeeds; else as up until"
+            " it fails. Needs lvs_health: keepalived.",
+            default=False,
+            source="keepalived.conf(5) alpha",
+        ),
+        Field(
+            "omega",
+            Boolean(),
+            "When keepalived stops, it runs the notify programs as if the real servers went down. Needs lvs_health:"
+            " keepalived.",
+            default=False,
+            source="keepalived.conf(5) omega",
+        ),
+        Field(
+            "keepalived",
+            Lines(),
+            "Lines for its virtual_server block in keepalived.conf, as they are. Needs lvs_health: keepalived.",
+            default_words="none",
+            source="keepalived.conf(5)",
+        ),
+    ),
+)
+
+ENGINE_KEYS = ("quorum", "hysteresis", "inhibit_on_failure", "alpha", "omega", "keepalived")
+"""Keys of a service that only a health engine acts on."""
+
+_WEIGHT = Integer(-253, 253, "priority")
+_NAME = Text(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,30}", "a name of letters, digits and _ . - (at most 31)")
+_COMMAND = Text(r"/[^\n]*", "a program with its full path, and its arguments")
+_INTERFACE = Text(r"(?!\.{1,2}$)[^\s/:]{1,15}", "an interface name (at most 15 characters)")
+
+TRACK_INTERFACE = Section(
+    "tracked interface",
+    (
+        Field("name", _INTERFACE, "The interface. It has the same name on every director.", default=REQUIRED),
+        Field(
+            "weight",
+            _WEIGHT,
+            "What is added to the priority while it is up (taken from it while it is down, when negative). 0: a"
+            " director whose interface is down gives the VIPs away.",
+            default=0,
+        ),
+    ),
+    bare="name",
+)
+
+TRACK_SCRIPT = Section(
+    "tracked script",
+    (
+        Field("name", _NAME, "Its name in keepalived.conf.", default=REQUIRED),
+        Field(
+            "script", _COMMAND, "The program, and its arguments. It is well while it exits with 0.", default=REQUIRED
+        ),
+        Field("interval", Integer(1, 86400, "seconds"), "Time from one run to the next.", default=1),
+        Field("timeout", Integer(1, 86400, "seconds"), "A run that takes longer has failed.", default_words="interval"),
+        Field("rise", Integer(1, 1000), "Successes before it counts as well.", default=1),
+        Field("fall", Integer(1, 1000), "Failures before it counts as failed.", default=1),
+        Field(
+            "weight",
+            _WEIGHT,
+            "What is added to the priority while it is well (taken from it while it fails, when negative). 0: a"
+            " director where it fails gives the VIPs away.",
+            default=0,
+        ),
+    ),
+)
+
+TRACK_PROCESS = Section(
+    "tracked process",
+    (
+        Field("name", _NAME, "Its name in keepalived.conf.", default_words="process"),
+        Field(
+            "process",
+            Text(r"[^\s\"\\]{1,15}", "a name of at most 15 characters"),
+            "The process, as in /proc/PID/comm.",
+            default=REQUIRED,
+        ),
+        Field("quorum", Integer(1, 1000), "How many of them must run.", default=1),
+        Field("delay", Number(0, 3600), "How long it may be gone, or must be back, before it counts.", default=0),
+        Field("weight", _WEIGHT, "As that of a tracked script.", default=0),
+    ),
+    bare="process",
+)
+
+TRACK_FILE = Section(
+    "tracked file",
+    (
+        Field("name", _NAME, "Its name in keepalived.conf.", default=REQUIRED),
+        Field("file", Text(r"/[^\s\"\\]*", "a full path"), "The file that holds a number.", default=REQUIRED),
+        Field(
+            "weight",
+            _WEIGHT,
+            "The number is multiplied by it and added to the priority. 0: a director whose file holds anything but 0"
+            " gives the VIPs away.",
+            default=0,
+        ),
+    ),
+)
+
+GARP = Section(
+    "gratuitous ARP",
+    (
+        Field("delay", Integer(0, 3600, "seconds"), "Time until the second round.", default=5),
+        Field("repeat", Integer(1, 100), "Packets in a round.", default=5),
+        Field(
+            "refresh", Integer(0, 86400, "seconds"), "Time between rounds while it holds the VIPs; 0: none.", default=0
+        ),
+        Field("refresh_repeat", Integer(1, 100), "Packets in such a round.", default=1),
+        Field(
+            "lower_prio_repeat",
+            Integer(0, 100),
+            "Packets after another director claimed the VIPs with a lower priority, as after a cut network.",
+            default=5,
+        ),
+    ),
+)
+
+NOTIFY = Section(
+    "notify programs",
+    tuple(
+        Field(name, _COMMAND, f"Run {when}.", default_words="none")
+        for name, when in (
+            ("master", "when the director takes the VIPs"),
+            ("backup", "when it gives them away or stands by"),
+            ("fault", "when something it tracks has failed"),
+            ("stop", "when keepalived stops"),
+            ("any", "at every change, with the kind, the name, the new state and the priority as arguments"),
+        )
+    ),
+)
+
+_ROUTES = (
+    Field(
+        "virtual_routes",
+        ListOf(Text(r"[^\n{}]+", "one line")),
+        "Routes that move with the VIPs, each a line in keepalived's words: 198.51.100.0/24 via 192.0.2.254 dev eth0.",
+        default=(),
+        default_words="none",
+    ),
+    Field(
+        "virtual_rules",
+        ListOf(Text(r"[^\n{}]+", "one line")),
+        "Routing rules that move with the VIPs, each a line in keepalived's words: from 192.0.2.10 table 100 preference"
+        " 100.",
+        default=(),
+        default_words="none",
+    ),
+)
+
+INSTANCE = Section(
+    "VRRP instance",
+    (
+        Field("name", _NAME, "Its name in keepalived.conf.", default=REQUIRED),
+        Field(
+            "vips",
+            ListOf(HostAddress(), single=True),
+            "The VIPs it moves, of either family. Each VIP of the cluster is in one instance.",
+            default=REQUIRED,
+        ),
+        Field(
+            "router_id",
+            Integer(1, 255),
+            "Its virtual router id, unique among the instances of an interface and family.",
+            default_words="lvs_vrrp.router_id plus its index in the list",
+        ),
+        Field(
+            "directors",
+            ListOf(Text()),
+            "All directors, the preferred one first.",
+            default_words="in the order of lvs_priority",
+        ),
+        *_ROUTES,
+        Field(
+            "keepalived",
+            Lines(),
+            "Lines for its vrrp_instance block in keepalived.conf, as they are.",
+            default_words="none",
+            source="keepalived.conf(5)",
+        ),
+    ),
+)
+
+VRRP = Section(
+    "VRRP",
+    (
+        Field(
+            "version",
+            Integer(2, 3),
+            "The protocol's version. 2 knows IPv4 alone, whole seconds, and a password; what moves IPv6 VIPs speaks 3"
+            " whatever is said here.",
+            default=3,
+            source="RFC 3768, RFC 5798",
+        ),
+        Field(
+            "advert_interval",
+            Number(0.01, 40.95),
+            "Time between two adverts of the director that holds the VIPs. Another one takes over after three of them"
+            " and a skew of less than one. Version 2 counts whole seconds.",
+            default=1,
+        ),
+        Field(
+            "router_id",
+            Integer(1, 255),
+            "The virtual router id. No other VRRP router in the same network may use it.",
+            default=51,
+        ),
+        Field(
+            "gateway_router_id",
+            Integer(1, 255),
+            "The virtual router id of the real servers' gateway (lvs_gateway_vip), where that is on an interface of its"
+            " own.",
+            default_words="router_id plus 1",
+        ),
+        Field(
+            "state",
+            Word(
+                (Choice("backup", "a director that starts stands by first"), Choice("master", "the first one does not"))
+            ),
+            "How the director of the highest priority starts.",
+            default="backup",
+        ),
+        Field(
+            "nopreempt",
+            Boolean(),
+            "A director that comes back does not take the VIPs from the one that holds them (nice_failback of old).",
+            default=False,
+        ),
+        Field(
+            "preempt_delay",
+            Number(0, 1000),
+            "How long a director that comes back waits before it takes the VIPs from one of lower priority.",
+            default=0,
+        ),
+        Field(
+            "unicast",
+            Boolean(),
+            "Directors send adverts to each other's addresses (lvs_vrrp_address); else to the multicast groups"
+            " 224.0.0.18 and ff02::12.",
+            default=True,
+        ),
+        Field(
+            "auth",
+            Word((Choice("pass", "a password in clear"), Choice("ah", "an IPsec authentication header"))),
+            "How lvs_vrrp_password is used.",
+            default="pass",
+        ),
+        Field(
+            "track_interfaces",
+            ListOf(TRACK_INTERFACE),
+            "Interfaces that a director must have up, beside those that carry VIPs.",
+            default=(),
+            default_words="none",
+        ),
+        Field("track_scripts", ListOf(TRACK_SCRIPT, label="name"), "Programs.", default=(), default_words="none"),
+        Field("track_processes", ListOf(TRACK_PROCESS), "Processes.", default=(), default_words="none"),
+        Field("track_files", ListOf(TRACK_FILE, label="name"), "Files.", default=(), default_words="none"),
+        Field(
+            "garp",
+            GARP,
+            "How new owners announce the VIPs (gratuitous ARP, unsolicited neighbour adverts).",
+            default_words="keepalived's own values",
+        ),
+        Field("notify", NOTIFY, "Programs to run as lvs_keepalived.script_user.", default_words="none"),
+        *_ROUTES,
+        Field(
+            "instances",
+            ListOf(INSTANCE, label="name"),
+            "Several instances, so that each director can be the active one for some VIPs (active/active). The routes"
+            " and rules above belong to the first.",
+            default=(),
+            default_words="one that moves all VIPs together",
+        ),
+        Field(
+            "keepalived",
+            Lines(),
+            "Lines for every vrrp_instance block in keepalived.conf, as they are.",
+            default_words="none",
+            source="keepalived.conf(5)",
+        ),
+    ),
+)
+
+KEEPALIVED = Section(
+    "keepalived",
+    (
+        Field(
+            "script_user",
+            Text(r"[a-z_][a-z0-9_-]{0,31}( [a-z_][a-z0-9_-]{0,31})?", "a user, or a user and a group"),
+            "Who runs check, track and notify programs. The user must exist on the directors.",
+            default="nobody",
+        ),
+        Field(
+            "global",
+            Lines(),
+            "Lines for global_defs in keepalived.conf, as they are.",
+            default_words="none",
+            source="keepalived.conf(5)",
+        ),
+        Field(
+            "text",
+            Lines(),
+            "Text for the end of keepalived.conf, as it is: whole blocks.",
+            default_words="none",
+            source="keepalived.conf(5)",
+        ),
+    ),
+)
+
+SYNC = Section(
+    "sync daemon",
+    (
+        Field(
+            "interface",
+            _INTERFACE,
+            "The interface that directors hear each other on. It has the same name on every director.",
+            default_words="each director's lvs_interface",
+        ),
+        Field("id", Integer(0, 255), "Tells groups of directors apart; a backup with 0 hears all.", default=1),
+        Field(
+            "group",
+            Text(r"[0-9A-Fa-f.:]{2,45}", "a multicast address"),
+            "The multicast group.",
+            default_words="224.0.0.81",
+        ),
+        Field("port", Integer(1, MAX_PORT), "The UDP port, the first of as many as ports says.", default_words="8848"),
+        Field("ttl", Integer(1, 255), "The packets' time to live.", default_words="1"),
+        Field(
+            "max_length",
+            Integer(1024, 65507, "bytes"),
+            "The longest message.",
+            default_words="what the interface's MTU allows",
+        ),
+        Field(
+            "threshold",
+            Integer(0, 2**31 - 1, "packets"),
+            "A connection is told of first after this many packets from the client. Less than period.",
+            default_words="the kernel's 3",
+            source="net.ipv4.vs.sync_threshold",
+        ),
+        Field(
+            "period",
+            Integer(0, 2**31 - 1, "packets"),
+            "And again after each this many.",
+            default_words="the kernel's 50",
+            source="net.ipv4.vs.sync_threshold",
+        ),
+        Field(
+            "refresh_period",
+            Integer(0, 2147483, "seconds"),
+            "An established connection is told of again only when this time has passed, or its state changes; 0: off.",
+            default_words="the kernel's 0",
+            source="net.ipv4.vs.sync_refresh_period",
+        ),
+        Field(
+            "retries",
+            Integer(0, 3),
+            "How often a message is sent again within the refresh period.",
+            default_words="the kernel's 0",
+            source="net.ipv4.vs.sync_retries",
+        ),
+        Field(
+            "ports",
+            Integer(1, 64),
+            "Threads of each daemon, a power of two. A running daemon keeps the number it started with.",
+            default_words="the kernel's 1",
+            source="net.ipv4.vs.sync_ports",
+        ),
+        Field(
+            "persist_mode",
+            Boolean(),
+            "Tell of persistence only, not of connections, in persistent services. Needs sloppy_tcp.",
+            default_words="the kernel's false",
+            source="net.ipv4.vs.sync_persist_mode",
+        ),
+        Field(
+            "sloppy_tcp",
+            Boolean(),
+            "Take up a TCP connection at any of its packets, not only at its first.",
+            default_words="the kernel's false",
+            source="net.ipv4.vs.sloppy_tcp",
+        ),
+    ),
+)
+
+_SECONDS = Integer(1, 2147483, "seconds")
+TIMEOUTS = Section(
+    "timeouts",
+    (
+        Field("tcp", _SECONDS, "Idle TCP connections.", default=900),
+        Field("tcp_fin", _SECONDS, "TCP connections after a FIN.", default=120),
+        Field("udp", _SECONDS, "Idle UDP flows.", default=300),
     ),
 )
 
@@ -651,7 +1284,7 @@ CLUSTER_VARIABLES = (
         Word(
             (
                 Choice("none", "nobody watches: the table is what the inventory says"),
-                Choice("keepalived", "keepalived watches and owns the table", later=True),
+                Choice("keepalived", "keepalived watches and owns the table"),
                 Choice("ldirectord", "ldirectord watches and owns the table", later=True),
             )
         ),
@@ -663,7 +1296,8 @@ CLUSTER_VARIABLES = (
         Word(
             (
                 Choice("none", "the VIPs stay where the collection puts them: on the one director"),
-                Choice("keepalived", "keepalived moves them by VRRP", later=True),
+                Choice("keepalived", "keepalived moves them by VRRP"),
+                Choice("external", "something else does: the collection puts them on no director"),
                 Choice("heartbeat", "heartbeat moves them", later=True),
             )
         ),
@@ -680,6 +1314,47 @@ CLUSTER_VARIABLES = (
         ),
         "What happens to a real server that leaves the inventory's list.",
         default="delete",
+    ),
+    Field(
+        "lvs_vrrp",
+        VRRP,
+        "How keepalived moves the VIPs. Needs lvs_failover: keepalived.",
+        default_words="the defaults of its keys",
+    ),
+    Field(
+        "lvs_vrrp_password",
+        Secret(r"[!#-&(-\[\]-~]{1,8}", "a word of 1 to 8 characters (ASCII, no spaces, quotes or backslashes)"),
+        "What directors recognise each other by, in VRRP version 2. It stands in a file of its own, readable by root"
+        " alone, and in no message or diff; keep it in a vault. VRRP sends it in clear.",
+        default_words="no authentication",
+    ),
+    Field(
+        "lvs_gateway_vip",
+        ListOf(VipAddress(), single=True),
+        "The address by which real servers reach the active director, at most one of each family (V-gate): the gateway"
+        " of NAT services' real servers. It moves together with the VIPs, on lvs_gateway_interface. Needs lvs_failover:"
+        " keepalived.",
+        default=(),
+        default_words="none; with one director its lvs_address is the gateway",
+    ),
+    Field(
+        "lvs_keepalived",
+        KEEPALIVED,
+        "What keepalived needs beside services and VRRP. Needs keepalived as lvs_health or lvs_failover.",
+        default_words="the defaults of its keys",
+    ),
+    Field(
+        "lvs_sync",
+        SYNC,
+        "Directors tell each other of their connections, so that these survive a failover; {} takes all defaults. Needs"
+        " several directors.",
+        default_words="they don't",
+    ),
+    Field(
+        "lvs_timeouts",
+        TIMEOUTS,
+        "How long the kernel keeps idle connections, the same on every director.",
+        default_words="left alone; with lvs_sync the defaults of its keys",
     ),
     Field(
         "lvs_vipless",
@@ -702,9 +1377,30 @@ HOST_VARIABLES = (
     ),
     Field(
         "lvs_interface",
-        Text(r"(?!\.{1,2}$)[^\s/:]{1,15}", "an interface name (at most 15 characters)"),
+        _INTERFACE,
         "The interface that faces the clients, where a director holds its VIPs.",
         default_words="none; needed on every director",
+    ),
+    Field(
+        "lvs_vrrp_address",
+        ListOf(VipAddress(), single=True),
+        "A director's own address on lvs_interface, at most one of each family: what its unicast adverts come from."
+        " With a prefix length it says the interface's network as well, and a VIP outside it is refused unless it"
+        " states a prefix length of its own.",
+        default=(),
+        default_words="lvs_address; needed where lvs_gateway_interface is another interface",
+    ),
+    Field(
+        "lvs_gateway_interface",
+        _INTERFACE,
+        "A director's interface that faces the real servers, where it holds lvs_gateway_vip.",
+        default_words="lvs_interface",
+    ),
+    Field(
+        "lvs_priority",
+        Integer(1, 254),
+        "A director's VRRP priority: of those that work, the one with the highest holds the VIPs.",
+        default_words="200 for the first of the director group, 190 for the second, and so on",
     ),
     Field(
         "lvs_weight",

@@ -132,7 +132,7 @@ def _properties(field: Field) -> Iterator[str]:
 def _type(kind: Any) -> str:
     section = _section(kind)
     if section:
-        keys = f"[keys of a {section.name}](#keys-of-a-{section.name.replace(' ', '-')})"
+        keys = f"[keys of a {section.name}](#keys-of-a-{section.name.lower().replace(' ', '-')})"
         return f"list of mappings, {keys}" if isinstance(kind, ListOf) else f"{kind.words()}, {keys}"
     if isinstance(kind, ListOf) and isinstance(kind.of, Word):
         return "one of the choices, or a list of them" if kind.single else "list of choices"

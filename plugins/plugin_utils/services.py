@@ -7,10 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.lvs.cluster.plugins.plugin_utils import schema
+from ansible_collections.lvs.cluster.plugins.plugin_utils import schema, watching
 from ansible_collections.lvs.cluster.plugins.plugin_utils.members import (
     FAMILIES,
     FAMILY_WORDS,
+    FULL_PREFIX,
     Host,
     Members,
     known,
@@ -18,8 +19,6 @@ from ansible_collections.lvs.cluster.plugins.plugin_utils.members import (
 )
 from ansible_collections.lvs.cluster.plugins.plugin_utils.problems import Problems
 from ansible_collections.lvs.cluster.plugins.plugin_utils.schema import NOT_YET, UNREADABLE, Address, Vip
-
-FULL_PREFIX = {"ipv4": 32, "ipv6": 128}
 
 
 @dataclass(frozen=True)
@@ -32,6 +31,8 @@ class RealServer:
     weight: int
     upper_threshold: int
     lower_threshold: int
+    keepalived: str | None = None
+    """Lines of the operator's own for its block in keepalived.conf."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,8 @@ class Service:
     one_packet: bool
     persistence: Mapping[str, Any] | None
     real_servers: Sequence[RealServer]
+    watched: Mapping[str, Any]
+    """What a health engine has to know of it."""
 
     @property
     def family(self) -> str:
@@ -168,7 +171,7 @@ def _check_entry(entry: Entry, health: Any) -> None:
     _check_scheduling(entry)
     _check_persistence(entry)
     _check_thresholds(entry, entry.path, entry.read["upper_threshold"], entry.read["lower_threshold"])
-    _check_watching(entry, health)
+    watching.check_watching(entry, health)
     _check_fallback(entry)
     if entry.read["tunnel"] and entry.forward not in ("tun", ""):
         entry.wrong(".tunnel", f"forward: {entry.forward} has no tunnel", "leave it out, or use forward: tun")
@@ -232,17 +235,6 @@ def _check_thresholds(entry: Entry, path: str, upper: Any, lower: Any) -> None:
             f"{lower} is more than the upper_threshold {upper}, and the kernel refuses that",
             "make it smaller, or the upper one larger",
         )
-
-
-def _check_watching(entry: Entry, health: Any) -> None:
-    if health != "none":
-        return
-    mend = "leave it out, or choose a health engine with lvs_health"
-    check = entry.read["check"]
-    if check and check["type"] != "none":
-        entry.wrong(".check", "nobody would act on it, because lvs_health is none", mend)
-    if entry.read["fallback"]:
-        entry.wrong(".fallback", "nobody would act on it, because lvs_health is none", mend)
 
 
 def _check_fallback(entry: Entry) -> None:
@@ -311,6 +303,7 @@ class Wanted:
     weight: int
     upper_threshold: int
     lower_threshold: int
+    keepalived: str | None = None
 
 
 def effective_weight(entry_weight: int | None, host_weight: int | None) -> int:
@@ -394,6 +387,7 @@ def _one_wanted(entry: Entry, path: str, item: Mapping[str, Any]) -> Wanted | No
         effective_weight(known(item["weight"]), host_weight),
         upper or 0,
         lower or 0,
+        known(item["keepalived"]),
     )
 
 
@@ -444,7 +438,7 @@ def _real_servers(entry: Entry, wanted: Sequence[Wanted], vip: Vip, port: int) -
             name = f"{one.host or address} port {own_port}"
             entry.problems.add(one.path, f"{name} is in this service twice", "keep one of them")
         chosen[address, own_port] = RealServer(
-            one.host, address, own_port, one.weight, one.upper_threshold, one.lower_threshold
+            one.host, address, own_port, one.weight, one.upper_threshold, one.lower_threshold, one.keepalived
         )
     return list(chosen.values())
 
@@ -474,6 +468,7 @@ def _expand(entry: Entry) -> Iterator[Service]:
                 one_packet=bool(read["one_packet"]),
                 persistence=_persistence(read["persistence"], FAMILIES[vip.address.version]),
                 real_servers=_real_servers(entry, wanted, vip, port),
+                watched=watching.watched(entry, port),
             )
 
 

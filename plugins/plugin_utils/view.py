@@ -14,7 +14,7 @@ from typing import Any
 
 FAMILIES = ("ipv4", "ipv6")
 SHORT = ("name", "health", "failover", "removed", "forwards", "schedulers")
-LONG = ("services", "table", "vips")
+LONG = ("services", "table", "vips", "watched", "vrrp", "gateway_vips", "keepalived", "sync", "timeouts")
 
 
 def pack(model: Mapping[str, Any]) -> dict[str, Any]:
@@ -28,7 +28,7 @@ def _pack_cluster(cluster: Mapping[str, Any]) -> dict[str, Any]:
         **{key: _text(cluster[key]) for key in LONG},
         "directors": _lines(cluster["directors"]),
         "realservers": _lines(cluster["realservers"]),
-        "gateways": _gateways(cluster["directors"]),
+        "gateways": _gateways(cluster),
     }
 
 
@@ -57,6 +57,12 @@ def _names(text: str) -> list[str]:
     return [json.loads(line.split("\t", 1)[0]) for line in text.splitlines() if line]
 
 
+def _all(text: str) -> dict[str, Any]:
+    """Return all records of such a text. Directors are few."""
+    pairs = (line.split("\t", 1) for line in text.splitlines() if line)
+    return {json.loads(name): json.loads(record) for name, record in pairs}
+
+
 def view(model: Mapping[str, Any], host: str) -> dict[str, Any]:
     """Return what the host is in its cluster; a host outside any cluster is nothing, and says so."""
     for cluster in model["clusters"].values():
@@ -80,8 +86,7 @@ def _view(host: str, cluster: Mapping[str, Any], director: Any, realserver: Any)
         "interface": own["interface"],
         "ipv4": own["ipv4"],
         "ipv6": own["ipv6"],
-        "table": json.loads(cluster["table"]) if director else [],
-        "vips": json.loads(cluster["vips"]) if director else [],
+        **(_as_director(cluster, director) if director else NO_DIRECTOR),
         "hidden_vips": duties["hidden_vips"],
         "nat_flows": duties["nat_flows"],
         "gateways": dict(cluster["gateways"]),
@@ -94,9 +99,59 @@ def _view(host: str, cluster: Mapping[str, Any], director: Any, realserver: Any)
     }
 
 
-def _gateways(directors: Mapping[str, Any]) -> dict[str, Any]:
-    """The way back through the director. With several there is none yet that moves with the VIPs."""
-    if len(directors) != 1:
-        return dict.fromkeys(FAMILIES)
-    (only,) = directors.values()
-    return {family: only[family] for family in FAMILIES}
+NO_DIRECTOR: Mapping[str, Any] = {
+    "table": [],
+    "watched": [],
+    "vips": [],
+    "moving": [],
+    "vrrp": None,
+    "sources": [],
+    "peers": {},
+    "keepalived": None,
+    "sync": None,
+    "timeouts": None,
+}
+
+
+def _as_director(cluster: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """What the director itself has, and what is for the engines that watch and move."""
+    rows, watched, vips = (json.loads(cluster[key]) for key in ("table", "watched", "vips"))
+    sync = json.loads(cluster["sync"])
+    moved = cluster["failover"] != "none"
+    gateways = json.loads(cluster["gateway_vips"])
+    moving = [(vip, own["interface"]) for vip in vips] + [(vip, own["gateway_interface"]) for vip in gateways]
+    return {
+        "table": [] if watched else rows,
+        "watched": [{"row": row, **how} for row, how in zip(rows, watched)],
+        "vips": [] if moved else [_vip(vip) for vip in vips],
+        "moving": [{**_vip(vip), "stated": vip["stated"], "interface": name} for vip, name in moving if moved],
+        "vrrp": json.loads(cluster["vrrp"]),
+        "sources": _sources(own, json.loads(cluster["vrrp"])),
+        "peers": _all(cluster["directors"]) if moved else {},
+        "keepalived": json.loads(cluster["keepalived"]),
+        "sync": {**sync, "interface": sync["interface"] or own["interface"]} if sync else None,
+        "timeouts": json.loads(cluster["timeouts"]),
+    }
+
+
+def _sources(own: Mapping[str, Any], vrrp: Mapping[str, Any] | None) -> list[dict[str, str]]:
+    """Where unicast adverts come from: addresses that the host must have already."""
+    if not (vrrp and vrrp["unicast"]):
+        return []
+    sides = {"clients": (own["sources"], own["interface"]), "gateway": (own, own["gateway_interface"])}
+    return [
+        {"address": sides[member["side"]][0][member["family"]], "interface": sides[member["side"]][1]}
+        for member in vrrp["groups"][0]["members"]
+    ]
+
+
+def _vip(vip: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: vip[key] for key in ("address", "prefix", "family")}
+
+
+def _gateways(cluster: Mapping[str, Any]) -> dict[str, Any]:
+    """The way back through the director: the address that moves with the VIPs, else that of the only one."""
+    directors = cluster["directors"]
+    own = next(iter(directors.values())) if len(directors) == 1 else dict.fromkeys(FAMILIES)
+    moving = {vip["family"]: vip["address"] for vip in cluster["gateway_vips"]}
+    return {family: moving.get(family) or own[family] for family in FAMILIES}

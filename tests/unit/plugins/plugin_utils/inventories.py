@@ -50,3 +50,11 @@ def cluster(hostvars: HostVars, groups: Groups) -> dict[str, Any]:
     """The only cluster of a good inventory."""
     (only,) = build(hostvars, groups)["clusters"].values()
     return only
+
+
+def pair(*services: dict[str, Any], **shared: Any) -> tuple[HostVars, Groups]:
+    """The same with two directors, whose VIPs keepalived moves."""
+    hostvars, groups = inventory(*services, **{"lvs_failover": "keepalived", **shared})
+    hostvars["director2"] = {**hostvars["director1"], "lvs_address": ["10.0.0.2", "2001:db8:1::2"]}
+    groups["directors"].append("director2")
+    return hostvars, groups

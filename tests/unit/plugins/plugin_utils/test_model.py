@@ -239,7 +239,7 @@ class TestServices:
     def test_a_prefix_said_once_holds_for_the_vip(self):
         found = cluster(*inventory(service(), service(name="b", vip="192.0.2.10/24", port=81)))
         assert [one["prefix"] for one in found["services"]] == [24, 24]
-        assert found["vips"] == [{"address": "192.0.2.10", "prefix": 24, "family": "ipv4"}]
+        assert [(vip["address"], vip["prefix"], vip["stated"]) for vip in found["vips"]] == [("192.0.2.10", 24, True)]
 
     @pytest.mark.parametrize(("vip", "prefix"), [("192.0.2.0/31", 31), ("192.0.2.0/32", 32), ("192.0.2.0", 32)])
     def test_small_networks_have_no_network_address(self, vip, prefix):
@@ -247,9 +247,9 @@ class TestServices:
 
     def test_dual_stack_from_one_entry(self):
         found = cluster(*inventory(service(vip=["192.0.2.10/24", "2001:db8::10"], forward="dr")))
-        assert found["vips"] == [
-            {"address": "192.0.2.10", "prefix": 24, "family": "ipv4"},
-            {"address": "2001:db8::10", "prefix": 128, "family": "ipv6"},
+        assert [(vip["address"], vip["prefix"], vip["family"]) for vip in found["vips"]] == [
+            ("192.0.2.10", 24, "ipv4"),
+            ("2001:db8::10", 128, "ipv6"),
         ]
         assert [row["real_servers"][0]["address"] for row in found["table"]] == ["10.0.0.11", "2001:db8:1::11"]
         assert found["forwards"] == {"ipv4": ["dr"], "ipv6": ["dr"]}
@@ -294,7 +294,10 @@ class TestClusters:
             "removed": "quiesce",
             "schedulers": ["wlc"],
         }
-        assert found["directors"] == {"director1": {"ipv4": "10.0.0.1", "ipv6": "2001:db8:1::1", "interface": "eth0"}}
+        own = {"ipv4": "10.0.0.1", "ipv6": "2001:db8:1::1"}
+        assert found["directors"] == {
+            "director1": {**own, "interface": "eth0", "gateway_interface": "eth0", "sources": own}
+        }
         assert model["hosts"] == dict.fromkeys(("director1", "rs1", "rs2", "rs3"), "directors/realservers")
 
     def test_own_group_names(self):

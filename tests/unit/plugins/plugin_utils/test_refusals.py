@@ -482,29 +482,17 @@ VARIABLES = {
         "'keepalive' is not one of none, keepalived, ldirectord",
         "did you mean keepalived?",
     ),
-    "health by keepalived": (
-        {"lvs_health": "keepalived"},
-        "lvs_health",
-        "keepalived is not yet in this version",
-        "use none",
-    ),
     "health by ldirectord": (
         {"lvs_health": "ldirectord"},
         "lvs_health",
         "ldirectord is not yet in this version",
-        "use none",
-    ),
-    "failover by keepalived": (
-        {"lvs_failover": "keepalived"},
-        "lvs_failover",
-        "keepalived is not yet in this version",
-        "use none",
+        "use none or keepalived",
     ),
     "failover by heartbeat": (
         {"lvs_failover": "heartbeat"},
         "lvs_failover",
         "heartbeat is not yet in this version",
-        "use none",
+        "use none or keepalived or external",
     ),
     "vipless": ({"lvs_vipless": True}, "lvs_vipless", "is not yet in this version", "leave it out"),
     "unknown removal": (
@@ -775,8 +763,8 @@ class TestGroups:
         groups["directors"].append("director2")
         assert problems(hostvars, groups) == [
             "lvs_failover: the group directors has 2 directors and nobody to move the VIPs: every director would hold"
-            " them; name one director, or say who moves them (lvs_failover: keepalived or heartbeat, not yet in this"
-            " version)"
+            " them; name one director, or say who moves them: lvs_failover: keepalived, or external where something"
+            " else does"
         ]
 
     def test_no_real_servers(self):
@@ -825,7 +813,7 @@ def test_all_problems_come_at_once_and_in_order():
     services[2]["wieght"] = 1
     services[10]["port"] = 0
     services[10]["forward"] = "drr"
-    hostvars, groups = inventory(*services, lvs_health="keepalived", lvs_unknown=1)
+    hostvars, groups = inventory(*services, lvs_health="ldirectord", lvs_unknown=1)
     hostvars["rs1"]["lvs_weight"] = -1
     found = [line.partition(":")[0] for line in problems(hostvars, groups)]
     assert found == [

@@ -22,7 +22,10 @@ def test_the_page_is_what_the_schema_says():
 
 def test_it_names_every_variable_and_key():
     headings = re.findall(r"^### `(.*)`$", render(), re.MULTILINE)
-    sections = (schema.SERVICE, schema.REAL_SERVER, schema.PERSISTENCE, schema.TUNNEL, schema.CHECK, schema.FALLBACK)
+    of_services = (schema.SERVICE, schema.REAL_SERVER, schema.PERSISTENCE, schema.TUNNEL, schema.CHECK, schema.FALLBACK)
+    of_tracks = (schema.TRACK_INTERFACE, schema.TRACK_SCRIPT, schema.TRACK_PROCESS, schema.TRACK_FILE)
+    of_vrrp = (schema.VRRP, *of_tracks, schema.GARP, schema.NOTIFY, schema.INSTANCE)
+    sections = (*of_services, *of_vrrp, schema.KEEPALIVED, schema.SYNC, schema.TIMEOUTS)
     fields = [*schema.VARIABLES, *(field for section in sections for field in section.fields)]
     assert sorted(headings) == sorted(field.name for field in fields)
 
