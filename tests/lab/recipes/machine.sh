@@ -48,7 +48,8 @@ sed -i 's/^MODULES=.*/MODULES=list/' "$root/etc/initramfs-tools/initramfs.conf"
 printf 'virtio_pci\nvirtio_blk\nvirtio_net\nvirtio_rng\next4\n' >"$root/etc/initramfs-tools/modules"
 # udev tells systemd-networkd of the cards, and names one of them. Finding drivers for an emulated machine's hardware and
 # reading its disks' labels took longer than all the rest of a boot.
-rm "$root"/usr/share/initramfs-tools/hooks/udev "$root"/usr/share/initramfs-tools/scripts/*/udev
+rm "$root"/usr/share/initramfs-tools/hooks/udev "$root"/usr/share/initramfs-tools/hooks/dmsetup \
+    "$root"/usr/share/initramfs-tools/scripts/*/udev
 for rules in "$root"/usr/lib/udev/rules.d/*; do
     case ${rules##*/} in
         50-udev-default.rules | 80-net-setup-link.rules | 99-systemd.rules) ;;
