@@ -248,14 +248,23 @@ def boot(node: dict) -> None:
     tell("progress", f"{node['name']} started ({time.monotonic() - began:.0f} s)")
 
 
-def reboot(node: dict) -> None:
-    """An orderly shutdown, new cards, and the same disk."""
-    began = time.monotonic()
-    run(*PODMAN, "stop", "--time", "30", container(node["name"]))
-    stopped = time.monotonic() - began
+def halt(node: dict, seconds: int) -> None:
+    """An orderly shutdown that may take so long; with 0 the power is cut."""
+    run(*PODMAN, "stop", "--time", str(seconds), container(node["name"]))
+
+
+def wake(node: dict) -> None:
+    """New cards, and the same disk."""
     mount_root(node)
     plug_in(node)
     run(*PODMAN, "start", container(node["name"]))
+
+
+def reboot(node: dict) -> None:
+    began = time.monotonic()
+    halt(node, 30)
+    stopped = time.monotonic() - began
+    wake(node)
     tell("progress", f"{node['name']} stopped ({stopped:.0f} s) and started ({time.monotonic() - began:.0f} s)")
 
 
@@ -348,6 +357,17 @@ def restart() -> None:
     for_each(settle, REQUEST["nodes"])
 
 
+def cut() -> None:
+    for_each(lambda node: halt(node, 0), REQUEST["nodes"])
+    for node in REQUEST["nodes"]:
+        unplug(node["name"])  # a machine without power has no link either
+
+
+def start() -> None:
+    for_each(wake, REQUEST["nodes"])
+    for_each(settle, REQUEST["nodes"])
+
+
 def status() -> None:
     listed = run(*PODMAN, "ps", "--all", "--filter", f"label=lvs.lab={REQUEST['checkout']}", "--format", "json")
     tell("status", [[entry["Names"][0], entry["State"]] for entry in json.loads(listed or "[]")])
@@ -356,6 +376,8 @@ def status() -> None:
 OPERATIONS = {
     "create": create,
     "restart": restart,
+    "cut": cut,
+    "start": start,
     "destroy": lambda: remove(REQUEST["scenario"]),
     "clean": remove_everything,
     "status": status,

@@ -104,18 +104,35 @@ def destroy(arguments: argparse.Namespace) -> None:
     say(f"scenario {arguments.scenario} is gone")
 
 
-def restart(arguments: argparse.Namespace) -> None:
+def wanted_of(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     name = arguments.scenario
     nodes = nodes_of(name)
     wanted = [node for node in nodes if not arguments.node or node["name"] in arguments.node]
     unknown = sorted(set(arguments.node) - {node["name"] for node in nodes})
     if not wanted or unknown:
         raise LabError(f"scenario {name} has no node {', '.join(unknown) or 'at all'}")
+    return wanted
+
+
+def restart(arguments: argparse.Namespace) -> None:
+    name, wanted = arguments.scenario, wanted_of(arguments)
     say(f"scenario {name}: restarting {', '.join(node['name'] for node in wanted)}")
     with locked(state() / "lock", "another lab command of this checkout"):
-        maker_of(nodes).reboot(name, wanted)
+        maker_of(wanted).reboot(name, wanted)
     wait_for_ssh(name, wanted)
     say(f"scenario {name}: {', '.join(node['name'] for node in wanted)} back")
+
+
+def power(arguments: argparse.Namespace) -> None:
+    """Cut a node's power, or give it back."""
+    name, wanted = arguments.scenario, wanted_of(arguments)
+    maker = maker_of(wanted)
+    if not isinstance(maker, engines.Engine):
+        raise LabError(f"scenario {name}: only containers can lose their power")
+    with locked(state() / "lock", "another lab command of this checkout"):
+        maker.power(name, wanted, on=arguments.on == "on")
+    if arguments.on == "on":
+        wait_for_ssh(name, wanted)
 
 
 def status(arguments: argparse.Namespace) -> None:
@@ -212,6 +229,10 @@ def parser() -> argparse.ArgumentParser:
     one = add("restart", restart, "shut nodes down in order and boot them again, disks kept")
     one.add_argument("scenario")
     one.add_argument("node", nargs="*", help="default: all")
+    one = add("power", power, "cut the power of nodes at once, or give it back; disks kept")
+    one.add_argument("on", choices=["off", "on"])
+    one.add_argument("scenario")
+    one.add_argument("node", nargs="+")
     add("status", status, "what runs, and how to reach it")
     one = add("ssh", ssh_to, "a shell or a command on a node")
     one.add_argument("scenario")

@@ -75,6 +75,10 @@ class Engine:
         ssh.hang_up(state() / name, [node["name"] for node in nodes])
         self.ask("restart", scenario=name, nodes=nodes)
 
+    def power(self, name: str, nodes: list[dict[str, Any]], on: bool) -> None:
+        ssh.hang_up(state() / name, [node["name"] for node in nodes])
+        self.ask("start" if on else "cut", scenario=name, nodes=nodes)
+
     def running(self, name: str, nodes: list[dict[str, Any]]) -> bool:
         running = {entry for entry, status in self.ask("status")[0] if status == "running"}
         return all(any(each.endswith(f"-{name}-{node['name']}") for each in running) for node in nodes)
