@@ -166,6 +166,17 @@ class Transfer:
             time.sleep(0.1)
         return self.right > before and not self.broken
 
+    def ends_well(self, seconds: float) -> bool:
+        """Whether all of it arrives, and every byte as it should be."""
+        limit = time.monotonic() + seconds
+        while not self.broken and not self.whole and time.monotonic() < limit:
+            time.sleep(0.1)
+        return self.whole
+
+    @property
+    def whole(self) -> bool:
+        return any(line.startswith("whole") for line in self.said)
+
 
 @contextlib.contextmanager
 def transferring(
