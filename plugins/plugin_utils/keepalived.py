@@ -9,6 +9,7 @@ are none of its business: the file that holds them is included.
 from __future__ import annotations
 
 import ipaddress
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Union
 
@@ -356,7 +357,7 @@ def _url(check: Mapping[str, Any]) -> Iterable[Entry]:
 def _timing(check: Mapping[str, Any]) -> Iterable[Entry]:
     if check["type"] == "script":
         # Whole seconds there.
-        yield f"misc_timeout {max(1, round(check['timeout']))}"
+        yield f"misc_timeout {math.ceil(check['timeout'])}"
     else:
         yield f"connect_timeout {number(check['timeout'])}"
     yield f"retry {check['retries']}"
