@@ -11,7 +11,7 @@ from lab.cluster import quick
 from lab.common import CHECKOUT, run
 
 SCENARIO = CHECKOUT / "molecule" / "teams"
-LOGIN = yaml.safe_load((SCENARIO / "login.yml").read_text())
+LOGIN = yaml.safe_load((SCENARIO / "vars" / "login.yml").read_text())
 OLD, NEW = "192.0.2.10", "192.0.2.12"
 SHOP = ["shop-director", "shop-rs"]
 MAIL = ["mail-director", "mail-rs"]

@@ -10,7 +10,7 @@ from lab.common import CHECKOUT
 SCENARIO = CHECKOUT / "molecule" / "teams"
 FILES = (
     *("inventory/hosts.yml", "inventory/group_vars/shop.yml", "inventory/group_vars/mail.yml"),
-    *("converge.yml", "site.yml", "login.yml"),
+    *("converge.yml", "site.yml", "vars/login.yml"),
 )
 
 
