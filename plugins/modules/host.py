@@ -107,7 +107,7 @@ options:
           - VIPs on the host's devices.
           - An IPv6 address is never chosen as the source of what the host itself sends (preferred lifetime 0,
             RFC 4862), not even of a director's tunnels, and has no duplicate address detection.
-          - Where systemd-networkd manages the device, a drop-in with C(KeepConfiguration=static) is written too,
+          - Where systemd-networkd manages the device, a drop-in with C(KeepConfiguration) is written too,
             because networkd would otherwise drop the address when it restarts. Rules and routes get theirs likewise.
         type: list
         elements: dict
@@ -399,8 +399,8 @@ def files(config: Dict[str, Any]) -> Dict[str, File]:
     found = {row["path"]: File(row["content"], int(row["mode"], 8)) for row in config["files"]}
     secrets = config["secret_files"]
     found.update({row["path"]: File(row["content"], int(row["mode"], 8), secret=True) for row in secrets})
-    interfaces = {row["interface"] for row in config["addresses"] + config["moving"]}
-    found.update(drop_ins(sorted(interfaces), routing=bool(config["rules"] or config["routes"])))
+    addresses = {(row["address"], row["interface"]) for row in config["addresses"] + config["moving"]}
+    found.update(drop_ins(addresses, routing=bool(config["rules"] or config["routes"])))
     return found
 
 

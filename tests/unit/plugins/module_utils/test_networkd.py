@@ -19,12 +19,17 @@ def host(tmp_path):
 
 
 def test_a_managed_device_gets_a_drop_in_beside_its_file(host):
-    found = networkd.drop_ins(["eth0"], False, **host)
+    found = networkd.drop_ins([("192.0.2.10/32", "eth0")], False, **host)
     assert found == {"/etc/systemd/network/10-lan.network.d/90-lvs-cluster.conf": networkd.KEEP_ADDRESSES}
 
 
+def test_an_ipv6_vip_is_dynamic_to_networkd(host):
+    found = networkd.drop_ins([("192.0.2.10/32", "eth0"), ("2001:db8::10/128", "eth0")], False, **host)
+    assert list(found.values()) == [networkd.KEEP_ALL_ADDRESSES]
+
+
 def test_an_unmanaged_or_unknown_device_gets_none(host):
-    assert networkd.drop_ins(["lo", "lvs0"], False, **host) == {}
+    assert networkd.drop_ins([("192.0.2.10/32", "lo"), ("192.0.2.10/32", "lvs0")], False, **host) == {}
 
 
 def test_rules_and_routes_are_kept_too(host):
@@ -33,4 +38,4 @@ def test_rules_and_routes_are_kept_too(host):
 
 def test_a_host_without_networkd_gets_nothing(tmp_path):
     nowhere = str(tmp_path / "nowhere")
-    assert networkd.drop_ins(["eth0"], True, nowhere, nowhere) == {}
+    assert networkd.drop_ins([("192.0.2.10/32", "eth0")], True, nowhere, nowhere) == {}
