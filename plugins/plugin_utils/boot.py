@@ -80,7 +80,13 @@ RELEASE_CONTENT = """\
 while read -r address interface; do
     ip address del "$address" dev "$interface" 2>/dev/null
 done <"$(dirname "$0")/moving"
-exit 0
+{stop}exit 0
+"""
+
+# The next keepalived would find its predecessor's daemon running, and could not start the one that its state asks for.
+RELEASE_SYNC = """\
+ipvsadm --stop-daemon master 2>/dev/null
+ipvsadm --stop-daemon backup 2>/dev/null
 """
 
 LOADER_CONTENT = r"""#!/bin/sh

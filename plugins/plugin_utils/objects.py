@@ -61,11 +61,12 @@ def keepalived_objects(view: dict[str, Any], options: dict[str, Any]) -> dict[st
             " don't apply the role"
         )
     moving = _moving(view)
+    stop = boot.RELEASE_SYNC if view["sync"] and view["vrrp"] else ""
     secret = keepalived.secrets(view, options["password"])
     config = _config("keepalived", modules=["ip_vs"], sysctls={}, moving=moving)
     config["files"] += [
         {"path": boot.KEEPALIVED_DROP_IN, "content": boot.KEEPALIVED_DROP_IN_CONTENT},
-        {"path": boot.RELEASE, "content": boot.RELEASE_CONTENT, "mode": "0755"},
+        {"path": boot.RELEASE, "content": boot.RELEASE_CONTENT.format(stop=stop), "mode": "0755"},
         {"path": boot.MOVING, "content": "".join(f"{vip['address']} {vip['interface']}\n" for vip in moving)},
         {"path": keepalived.CONF, "content": keepalived.configuration(view)},
     ]

@@ -93,15 +93,21 @@ def test_timeouts_without_synchronisation():
 
 
 def test_what_a_killed_keepalived_left_behind_is_taken_away(tmp_path):
-    (tmp_path / "release").write_text(boot.RELEASE_CONTENT)
+    config = objects.keepalived_objects(seen(*pair(lvs_sync={})), NO_PASSWORD)
+    (tmp_path / "release").write_text(files(config)[boot.RELEASE])
     (tmp_path / "moving").write_text("192.0.2.10/24 eth0\n2001:db8::10/128 eth1\n")
-    tool = tmp_path / "ip"
-    tool.write_text(f'#!/bin/sh\necho "$*" >>{tmp_path}/calls\nexit 2\n')
-    tool.chmod(0o755)
+    for name in ("ip", "ipvsadm"):
+        tool = tmp_path / name
+        tool.write_text(f'#!/bin/sh\necho "{name} $*" >>{tmp_path}/calls\nexit 2\n')
+        tool.chmod(0o755)
     path = f"{tmp_path}:/usr/bin:/bin"
     done = subprocess.run(["/bin/sh", tmp_path / "release"], env={"PATH": path}, capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
     assert (tmp_path / "calls").read_text().splitlines() == [
-        "address del 192.0.2.10/24 dev eth0",
-        "address del 2001:db8::10/128 dev eth1",
+        "ip address del 192.0.2.10/24 dev eth0",
+        "ip address del 2001:db8::10/128 dev eth1",
+        "ipvsadm --stop-daemon master",
+        "ipvsadm --stop-daemon backup",
     ]
+    alone = files(objects.keepalived_objects(seen(*pair()), NO_PASSWORD))[boot.RELEASE]
+    assert "ipvsadm" not in alone
