@@ -12,7 +12,7 @@ def pytest_configure(config):
     config.stash[TIMINGS] = {}
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def timings(request):
     """{scenario: [(step, seconds)]}, shown when all is over."""
     return request.config.stash[TIMINGS]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every scenario of molecule/ from its creation to its end, as `molecule test` runs it."""
+"""Every scenario of molecule/ from its creation to its end, as `molecule test` runs it; two at a time."""
 
 from __future__ import annotations
 
@@ -9,12 +9,17 @@ import re
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 SCENARIOS = sorted(path.parent.name for path in (CHECKOUT / "molecule").glob("*/molecule.yml"))
+# While Ansible waits for one scenario's nodes the engine has time for another's. The long ones begin, so that none is
+# left alone at the end.
+AT_A_TIME = int(os.environ.get("LAB_PARALLEL", "2"))
+LONG = ("dr", "nat", "boot", "teams")
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 STEP = re.compile(r"^INFO\s+(\S+) \S+ (\w+): Executing")
 # What Molecule says in every run about its own habits; it would only alarm.
@@ -32,7 +37,16 @@ OPTIONAL = ("Set up the active directors",)
 
 
 @pytest.fixture(scope="session")
-def lab(request):
+def screen(request):
+    """The terminal, whatever pytest captures meanwhile."""
+    with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+        handle = os.fdopen(os.dup(1), "w", buffering=1)
+    with handle:
+        yield handle
+
+
+@pytest.fixture(scope="session")
+def lab(screen):
     """The engine is up, with its progress shown; the environment for Molecule."""
     sys.path.insert(0, str(CHECKOUT / "tests"))
     from lab.common import state
@@ -45,11 +59,22 @@ def lab(request):
         "PYTHONUNBUFFERED": "1",
         **accelerator(),
     }
-    terminal = request.config.pluginmanager.getplugin("capturemanager")
-    with terminal.global_and_fixture_disabled():
-        print(flush=True)
-        subprocess.run([sys.executable, str(CHECKOUT / "tests" / "lab"), "up"], check=True, env=environment)
+    print(file=screen)
+    command = [sys.executable, str(CHECKOUT / "tests" / "lab"), "up"]
+    subprocess.run(command, check=True, env=environment, stdout=screen, stderr=screen)
     return environment
+
+
+@pytest.fixture(scope="session")
+def runs(request, lab, screen, timings):
+    """All scenarios of this session, on their way: {scenario: future of (return code, what found nothing to do)}."""
+    items = [item for item in request.session.items if "scenario" in getattr(item, "fixturenames", ())]
+    names = sorted((item.callspec.params["scenario"] for item in items), key=lambda name: (name not in LONG, name))
+    prefix = "{:>7} | " if len(names) > 1 else ""
+    timings.update({name: [] for name in names})
+    with ThreadPoolExecutor(AT_A_TIME) as pool:
+        yield {name: pool.submit(run_molecule, name, lab, timings[name], screen, prefix.format(name)) for name in names}
+        pool.shutdown(cancel_futures=True)
 
 
 def accelerator() -> dict[str, str]:
@@ -71,21 +96,26 @@ def test_there_are_scenarios():
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
-def test_scenario(scenario, lab, timings, capfd):
+def test_scenario(scenario, runs, lab, timings):
     tests = list((CHECKOUT / "molecule" / scenario / "tests").rglob("test_*.py"))
     assert tests, f"scenario {scenario} has no test files"
-    steps: list[tuple[str, float]] = []
-    timings[scenario] = steps
-    with capfd.disabled():
-        print(flush=True)
-        returned, vacuous = run_molecule(scenario, lab, steps)
+    returned, vacuous = runs[scenario].result()
     save_timings(lab, timings)
-    assert returned == 0, f"scenario {scenario} failed; what it printed is above"
+    assert returned == 0, (
+        f"scenario {scenario} failed; what it printed is above and in {lab['LVS_LAB_STATE']}/test/{scenario}.log"
+    )
     assert not vacuous, f"scenario {scenario} passed over nothing: {vacuous}"
 
 
-def run_molecule(scenario, environment, steps):
-    """Show the run as it goes; note how long each step took and which found nothing to do."""
+def run_molecule(scenario, environment, steps, screen, prefix):
+    """Show the run as it goes, keep it; note how long each step took and which found nothing to do."""
+    logs = Path(environment["LVS_LAB_STATE"]) / "test"
+    logs.mkdir(parents=True, exist_ok=True)
+    with (logs / f"{scenario}.log").open("w") as log:
+        return _run_molecule(scenario, environment, steps, screen, prefix, log)
+
+
+def _run_molecule(scenario, environment, steps, screen, prefix, log):
     destroy = "always"
     if os.environ.get("LAB_KEEP"):
         # "never" skips the first destroy too: without one Molecule would take nodes of an earlier engine for alive.
@@ -106,7 +136,8 @@ def run_molecule(scenario, environment, steps):
         plain = COLOUR.sub("", line)
         if any(noise in plain for noise in NOISE):
             continue
-        print(line, end="", flush=True)
+        print(prefix + line, end="", file=screen)
+        log.write(plain)
         play = PLAY.match(plain)[1] if PLAY.match(plain) else play
         if play not in OPTIONAL:
             vacuous += [f"{play}: {plain.strip()}" for sign in VACUOUS if sign in plain]
