@@ -104,6 +104,10 @@ class Keepalived:
         self._module = module
         self.answered = False
 
+    def runs(self) -> bool:
+        """Tell whether there is anybody to compare with."""
+        return self._pid() > 0
+
     def opinions(self) -> d.Opinions:
         """Ask for what it holds; nothing when it does not run or does not answer."""
         pid = self._pid()
@@ -183,6 +187,10 @@ def run(module: Any) -> Dict[str, Any]:
     path = module.params["record"]
     taken_over = bool(path) and os.path.exists(path)
     keepalived = Keepalived(module)
+    if not keepalived.runs():
+        if not module.check_mode:
+            module.warn("%s does not run: see journalctl -u %s" % (module.params["unit"], module.params["unit"]))
+        return {"changed": False, "drift": [], "commands": [], "opinions": False}
     found, current = settled(watched, keepalived)
     mend = module.params["repair"] or taken_over
     actions = [one.action for one in found] if mend else []
