@@ -921,7 +921,7 @@ TRACK_SCRIPT = Section(
         Field("interval", Integer(1, 86400, "seconds"), "Time from one run to the next.", default=1),
         Field("timeout", Integer(1, 86400, "seconds"), "A run that takes longer has failed.", default_words="interval"),
         Field("rise", Integer(1, 1000), "Successes before it counts as well.", default=1),
-        Field("fall", Integer(1, 1000), "Failures before it counts as failed.", default=1),
+        Field("fall", Integer(1, 1000), "Failures before it counts as failed; a slow run is one.", default=2),
         Field(
             "weight",
             _WEIGHT,

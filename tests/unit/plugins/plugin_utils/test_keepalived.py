@@ -146,7 +146,7 @@ class TestVrrp:
             "interval 1",
             "timeout 1",
             "rise 1",
-            "fall 1",
+            "fall 2",
             "weight -20",
         ]
         assert block(text, "vrrp_track_process nginx")[1:-1] == ['process "nginx"', "quorum 1", "weight 0"]
