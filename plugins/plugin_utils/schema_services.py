@@ -1,0 +1,518 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The declared keys of a service: real servers, persistence, checks, fallback."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ansible_collections.lvs.cluster.plugins.plugin_utils.kinds import (
+    REQUIRED,
+    Boolean,
+    Choice,
+    Field,
+    HostAddress,
+    Integer,
+    Lines,
+    ListOf,
+    Number,
+    Section,
+    Text,
+    VipAddress,
+    Word,
+)
+
+MAX_WEIGHT = 65535
+MAX_PORT = 65535
+MAX_THRESHOLD = 2**31 - 1
+MAX_PERSISTENCE = 31 * 24 * 60 * 60
+
+FORWARDS = (
+    Choice("nat", "the director rewrites addresses both ways; replies must come back through it"),
+    Choice("dr", "direct routing: same network segment, the real server answers the client itself"),
+    Choice("tun", "the packet travels in a tunnel to a real server anywhere, which answers the client itself"),
+)
+
+SCHEDULERS = (
+    Choice("rr", "round robin: each in turn, weights ignored except 0"),
+    Choice("wrr", "weighted round robin: in turn, in proportion to the weights"),
+    Choice("lc", "least connections"),
+    Choice("wlc", "weighted least connections: fewest connections for its weight"),
+    Choice("lblc", "locality-based least connections: one server per destination address, for caches"),
+    Choice("lblcr", "the same with a set of servers per destination address"),
+    Choice("dh", "destination hashing: a fixed table by destination address"),
+    Choice("sh", "source hashing: a fixed table by client address"),
+    Choice("sed", "shortest expected delay: counts the new connection as well"),
+    Choice("nq", "never queue: an idle server first, else shortest expected delay"),
+    Choice("fo", "weighted failover: all to the available server of highest weight"),
+    Choice(
+        "ovf", "weighted overflow: fill the server of highest weight up to its weight in connections, then the next"
+    ),
+    Choice("mh", "Maglev hashing by client address: losing a server moves few other clients"),
+    Choice("twos", "power of two choices: the less loaded of two picked at random (newer kernels only)"),
+)
+
+SCHEDULER_FLAGS = {"sh": ("sh-fallback", "sh-port"), "mh": ("mh-fallback", "mh-port")}
+
+PROTOCOLS = (Choice("tcp", "TCP"), Choice("udp", "UDP"), Choice("sctp", "SCTP"))
+
+_THRESHOLD = Integer(0, MAX_THRESHOLD, "connections")
+
+REAL_SERVER = Section(
+    "real server",
+    (
+        Field(
+            "host",
+            Text(),
+            "The real server by its inventory name. It must be in the real server group; its address is its"
+            " lvs_address of the VIP's family. Either this or address.",
+        ),
+        Field(
+            "address",
+            HostAddress(),
+            "The real server by its address, for one outside the inventory: the collection directs traffic to"
+            " it and does not touch it. Either this or host.",
+        ),
+        Field(
+            "port",
+            Integer(0, MAX_PORT),
+            "The port it listens on. Only nat can use another port than the service's.",
+            default_words="the service's port",
+        ),
+        Field(
+            "weight",
+            Integer(0, MAX_WEIGHT),
+            "Its share of the traffic in this service; 0 gives it no new connections. It wins over the host's"
+            " lvs_weight, except that an lvs_weight of 0 (maintenance) makes it 0 everywhere.",
+            default_words="the host's lvs_weight, else 1",
+            source="ipvsadm(8) --weight",
+        ),
+        Field(
+            "upper_threshold",
+            _THRESHOLD,
+            "No new connections once it has this many; 0 is no limit.",
+            default_words="the service's upper_threshold",
+            source="ipvsadm(8) --u-threshold",
+        ),
+        Field(
+            "lower_threshold",
+            _THRESHOLD,
+            "After it was full, new connections again below this many; 0 means below three quarters of the upper one.",
+            default_words="the service's lower_threshold",
+            source="ipvsadm(8) --l-threshold",
+        ),
+        Field(
+            "keepalived",
+            Lines(),
+            "Lines for its real_server block in keepalived.conf, as they are. Needs lvs_health: keepalived.",
+            default_words="none",
+            source="keepalived.conf(5)",
+        ),
+    ),
+)
+
+PERSISTENCE = Section(
+    "persistence",
+    (
+        Field(
+            "timeout",
+            Integer(1, MAX_PERSISTENCE, "seconds"),
+            "How long after a client's last connection ended it still comes back to the same real server.",
+            default=300,
+            source="ipvsadm(8) --persistent",
+        ),
+        Field(
+            "netmask",
+            Integer(1, 128, "prefix length", hint="write the prefix length, for example 24 for 255.255.255.0"),
+            "Clients whose addresses agree in this many leading bits count as one client: 1..32 for IPv4,"
+            " 1..128 for IPv6.",
+            default_words="each address is a client of its own: 32 for IPv4, 128 for IPv6",
+            source="ipvsadm(8) --netmask",
+        ),
+        Field(
+            "engine",
+            Word((Choice("sip", "by SIP Call-ID, UDP only"),)),
+            "What recognises a client, where it is not its address.",
+            default_words="by client address",
+            source="ipvsadm(8) --pe",
+        ),
+    ),
+    bare="timeout",
+)
+
+TUNNEL = Section(
+    "tunnel",
+    (
+        Field(
+            "type",
+            Word(
+                (
+                    Choice("ipip", "IP in IP"),
+                    Choice("gue", "generic UDP encapsulation", later=True),
+                    Choice("gre", "generic routing encapsulation", later=True),
+                )
+            ),
+            "How the packet is wrapped on its way to the real server.",
+            default="ipip",
+            source="ipvsadm(8) --tun-type",
+        ),
+        Field("port", Integer(1, MAX_PORT), "The UDP port of gue.", later=True, source="ipvsadm(8) --tun-port"),
+        Field("checksum", Boolean(), "Checksums in the tunnel header of gue and gre.", default=False, later=True),
+    ),
+)
+
+CHECKS = (
+    Choice("none", "not watched: always in service"),
+    Choice("tcp", "a TCP connection is accepted"),
+    Choice("http", "an HTTP request is answered as expected"),
+    Choice("https", "an HTTPS request is answered as expected; the certificate is not verified"),
+    Choice("ping", "it answers an ICMP echo request"),
+    Choice("udp", "a datagram to its port is not refused, or is answered as expected"),
+    Choice("dns", "it answers a DNS question, over UDP"),
+    Choice("smtp", "it greets as a mail server"),
+    Choice("script", "a program on the director exits with 0"),
+    Choice("file", "a file on the director holds 0, or a number that changes its weight"),
+)
+
+WEB = ("http", "https")
+CONNECTING = ("tcp", *WEB, "ping", "udp", "dns", "smtp")
+
+CHECK = Section(
+    "check",
+    (
+        Field(
+            "type",
+            Word(CHECKS),
+            "How the health engine asks a real server whether it works. It asks the real server's own address, never"
+            " the VIP. tcp, http, https and smtp need a tcp service, udp a udp service, unless port names another one.",
+            default_words="tcp for a tcp service with a port, ping for any other; none without a health engine",
+        ),
+        Field(
+            "port",
+            Integer(1, MAX_PORT),
+            "The port to ask, where it is not the one that serves. Not for script and file.",
+            default_words="the real server's port",
+        ),
+        Field(
+            "path",
+            Text(r"/[^\s\"\\]*", "a path that starts with /, without quotes"),
+            "The path to request, for http and https.",
+            default_words="/",
+        ),
+        Field(
+            "host",
+            Text(r"[A-Za-z0-9._:\[\]-]{1,255}", "a host name"),
+            "The virtual host to ask for, in http and https; https sends it as server name (SNI) as well.",
+            default_words="the real server's address",
+        ),
+        Field(
+            "status",
+            ListOf(
+                Text(r"[1-5][0-9]{2}(-[1-5][0-9]{2})?", "an HTTP status, or a range such as 200-299", digits=True),
+                single=True,
+            ),
+            "The HTTP statuses that mean healthy, for http and https: 200, or a range such as 200-299, or a list.",
+            default_words="200, unless digest or regex is said; then any that keepalived takes for success",
+        ),
+        Field(
+            "digest",
+            Text(r"[0-9a-f]{32}", "an MD5 sum of 32 hexadecimal digits"),
+            "The MD5 sum of the page, as genhash(1) prints it, for http and https.",
+            default_words="not looked at",
+        ),
+        Field(
+            "regex",
+            Lines(),
+            "A regular expression (PCRE) that the page must match, for http and https.",
+            default_words="not looked at",
+        ),
+        Field(
+            "regex_absent",
+            Boolean(),
+            "The page must not match regex, for http and https.",
+            default=False,
+        ),
+        Field(
+            "name",
+            Text(r"[A-Za-z0-9._-]{1,255}", "a domain name"),
+            "The name to ask for, in dns; the name to greet with, in smtp.",
+            default_words=". in dns, the director's own in smtp",
+        ),
+        Field(
+            "record",
+            Word(tuple(Choice(name, f"{name} record") for name in ("A", "NS", "CNAME", "SOA", "MX", "TXT", "AAAA"))),
+            "The record type to ask for, in dns.",
+            default_words="SOA",
+        ),
+        Field(
+            "payload",
+            Text(r"([0-9A-Fa-f]{2} ?)+", "hexadecimal digits in pairs"),
+            "The datagram to send, for udp. keepalived 2.2 or newer.",
+            default_words="a random one",
+        ),
+        Field(
+            "reply",
+            Text(r"([0-9A-Fa-fXx]{2} ?)+|any", "hexadecimal digits in pairs (X for one of any value), or any"),
+            "How the answering datagram must begin, for udp; any: with anything. keepalived 2.2 or newer.",
+            default_words="no answer is needed",
+        ),
+        Field(
+            "command",
+            Text(r"/[^\n]*", "a program with its full path, and its arguments"),
+            "The program to run, for script. It runs on the director as lvs_keepalived.script_user.",
+            default_words="none; needed for script",
+        ),
+        Field(
+            "dynamic",
+            Boolean(),
+            "The program's exit status sets the weight, for script: 2 to 255 mean healthy with this weight + 2.",
+            default=False,
+        ),
+        Field(
+            "file",
+            Text(r"/[^\s\"\\]*", "a full path"),
+            "The file to read, for file. Its number, times weight, is added to the real server's weight; with weight 0"
+            " any number but 0 means down.",
+            default_words="none; needed for file",
+        ),
+        Field(
+            "weight",
+            Integer(-MAX_WEIGHT, MAX_WEIGHT),
+            "What the number in the file is multiplied by, for file.",
+            default=0,
+        ),
+        Field("interval", Number(0.1, 86400), "Time from one check to the next.", default=5),
+        Field(
+            "timeout",
+            Number(0.1, 3600),
+            "How long to wait for an answer before it counts as failed.",
+            default=3,
+        ),
+        Field(
+            "retries",
+            Integer(0, 1000),
+            "How many more tries before a real server that does not answer is taken out.",
+            default=1,
+        ),
+        Field("retry_interval", Number(0, 3600), "Time between these tries.", default=1),
+        Field(
+            "warmup",
+            Number(0, 3600),
+            "The first checks begin spread over this time, so that they do not all begin at once.",
+            default_words="the interval",
+        ),
+        Field(
+            "keepalived",
+            Lines(),
+            "Lines for the checker's block in keepalived.conf, as they are.",
+            default_words="none",
+            source="keepalived.conf(5)",
+        ),
+    ),
+    bare="type",
+)
+
+CHECK_KEYS: Mapping[str, tuple[str, ...]] = {
+    "port": CONNECTING,
+    "path": WEB,
+    "host": WEB,
+    "status": WEB,
+    "digest": WEB,
+    "regex": WEB,
+    "regex_absent": WEB,
+    "name": ("dns", "smtp"),
+    "record": ("dns",),
+    "payload": ("udp",),
+    "reply": ("udp",),
+    "command": ("script",),
+    "dynamic": ("script",),
+    "file": ("file",),
+    "weight": ("file",),
+}
+"""Which types of check a key means something to. A key that is not here means something to all."""
+
+FALLBACK = Section(
+    "fallback",
+    (
+        Field(
+            "address",
+            HostAddress(loopback=True),
+            "The server that answers while no real server does. No loopback address: it works with no"
+            " forwarding method.",
+            default=REQUIRED,
+        ),
+        Field(
+            "port",
+            Integer(1, MAX_PORT),
+            "Its port. Only nat can use another port than the service's.",
+            default_words="the service's port",
+        ),
+        Field("forward", Word(FORWARDS), "How it is reached.", default_words="the service's forward"),
+    ),
+)
+
+SERVICE = Section(
+    "service",
+    (
+        Field(
+            "name",
+            Text(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}", "a name of letters, digits and _ . : - (at most 64)"),
+            "The service's name, unique in the cluster. Messages and generated files use it. An entry that"
+            " stands for several services makes their names from it: web with ports 80 and 443 becomes web-80"
+            " and web-443; with one IPv4 and one IPv6 VIP web-ipv4 and web-ipv6; with several VIPs of a family"
+            " web-192.0.2.10 and so on; with both web-ipv4-80 and so on.",
+            default=REQUIRED,
+        ),
+        Field(
+            "vip",
+            ListOf(VipAddress(), single=True),
+            "The virtual IP address that clients use, or a list of them: one service each, IPv4 and IPv6 may"
+            " mix. A prefix length says how the address is put on the director's interface. Where each family"
+            " is used, every host that takes part needs an lvs_address of it.",
+            default=REQUIRED,
+            default_words="prefix length 32 or 128, or the one another service says for the same VIP",
+        ),
+        Field("network", Text(), "A whole network of VIPs, by firewall mark, in place of vip.", later=True),
+        Field("fwmark", Integer(1, 2**32 - 1), "A firewall mark set elsewhere, in place of vip.", later=True),
+        Field(
+            "port",
+            Integer(0, MAX_PORT),
+            "The port. 0 means every port no other service of the VIP has, and needs persistence. Either this"
+            " or ports.",
+        ),
+        Field(
+            "ports",
+            ListOf(Integer(1, MAX_PORT), single=True),
+            "Several ports: separate services that are otherwise alike. Either this or port.",
+        ),
+        Field("group", Boolean(), "Ties the ports together by one firewall mark.", default=False, later=True),
+        Field("protocol", Word(PROTOCOLS), "The transport protocol.", default="tcp"),
+        Field(
+            "forward",
+            Word(FORWARDS),
+            "How packets reach the real servers. Nothing is assumed: it decides what is changed on every host.",
+            default=REQUIRED,
+            source="ipvsadm(8) --masquerading, --gatewaying, --ipip",
+        ),
+        Field(
+            "tunnel", TUNNEL, "Details of the tunnel, with forward: tun.", default_words="type ipip, with forward: tun"
+        ),
+        Field(
+            "scheduler",
+            Word(SCHEDULERS),
+            "Who gets the next connection. Every name the kernel has; a kernel may be built without some.",
+            default="wlc",
+            source="ipvsadm(8) --scheduler",
+        ),
+        Field(
+            "scheduler_flags",
+            ListOf(
+                Word(
+                    (
+                        Choice("sh-fallback", "sh: another server when the chosen one is unavailable"),
+                        Choice("sh-port", "sh: the client's port counts too"),
+                        Choice("mh-fallback", "mh: another server when the chosen one is unavailable"),
+                        Choice("mh-port", "mh: the client's port counts too"),
+                    )
+                ),
+                single=True,
+            ),
+            "Variants of the scheduler; each belongs to the scheduler it is named after.",
+            default=(),
+            default_words="none",
+            source="ipvsadm(8) --sched-flags",
+        ),
+        Field(
+            "one_packet",
+            Boolean(),
+            "Each packet is scheduled for itself, as suits DNS. UDP only.",
+            default=False,
+            source="ipvsadm(8) --ops",
+        ),
+        Field("persistence", PERSISTENCE, "Clients stay with their real server.", default_words="none"),
+        Field(
+            "upper_threshold",
+            _THRESHOLD,
+            "For each real server that says none of its own: no new connections once it has this many; 0 is no limit.",
+            default=0,
+            source="ipvsadm(8) --u-threshold",
+        ),
+        Field(
+            "lower_threshold",
+            _THRESHOLD,
+            "For each real server that says none of its own: after it was full, new connections again below"
+            " this many; 0 means below three quarters of the upper one.",
+            default=0,
+            source="ipvsadm(8) --l-threshold",
+        ),
+        Field(
+            "real_servers",
+            ListOf(REAL_SERVER),
+            "Who serves it.",
+            default_words="every host of the real server group",
+        ),
+        Field(
+            "check",
+            CHECK,
+            "How real servers are watched. Needs a health engine (lvs_health): without one nobody would act,"
+            " and anything but none is refused.",
+            default_words="the health engine's own default; none without a health engine",
+        ),
+        Field(
+            "fallback",
+            FALLBACK,
+            "The server that answers while no real server does. Needs a health engine (lvs_health): without"
+            " one nobody would act, and it is refused.",
+            default_words="none",
+        ),
+        Field(
+            "quorum",
+            Integer(1, MAX_WEIGHT, "sum of weights"),
+            "The weight that must be alive. Below it all real servers are taken out and the fallback answers. Where"
+            " maintenance leaves less weight than that, all that is left is asked for. Needs lvs_health: keepalived.",
+            default=1,
+            source="keepalived.conf(5) quorum",
+        ),
+        Field(
+            "hysteresis",
+            Integer(0, MAX_WEIGHT, "sum of weights"),
+            "How far above or below quorum the living weight must get before keepalived acts. Less than quorum. Needs"
+            " lvs_health: keepalived.",
+            default=0,
+            source="keepalived.conf(5) hysteresis",
+        ),
+        Field(
+            "inhibit_on_failure",
+            Boolean(),
+            "A real server that fails its check gets weight 0 and keeps its connections, as ldirectord's quiescent;"
+            " else its row is deleted. Needs lvs_health: keepalived.",
+            default=False,
+            source="keepalived.conf(5) inhibit_on_failure",
+        ),
+        Field(
+            "alpha",
+            Boolean(),
+            "When keepalived starts, real servers count as down until their first check succeeds; else as up until"
+            " it fails. Needs lvs_health: keepalived.",
+            default=False,
+            source="keepalived.conf(5) alpha",
+        ),
+        Field(
+            "omega",
+            Boolean(),
+            "When keepalived stops, it runs the notify programs as if the real servers went down. Needs lvs_health:"
+            " keepalived.",
+            default=False,
+            source="keepalived.conf(5) omega",
+        ),
+        Field(
+            "keepalived",
+            Lines(),
+            "Lines for its virtual_server block in keepalived.conf, as they are. Needs lvs_health: keepalived.",
+            default_words="none",
+            source="keepalived.conf(5)",
+        ),
+    ),
+)
+
+ENGINE_KEYS = ("quorum", "hysteresis", "inhibit_on_failure", "alpha", "omega", "keepalived")
+"""Keys of a service that only a health engine acts on."""
