@@ -93,6 +93,7 @@ from ansible_collections.lvs.cluster.plugins.module_utils.plan import Action
 
 DATA = "/proc/%d/root/tmp/keepalived_check.data"
 END = "Health checkers"
+OWNER = 0
 PATIENCE = 5.0
 PAUSES = (1, 2, 3)
 
@@ -150,7 +151,7 @@ def _read_own(path: str) -> str:
         return ""
     with os.fdopen(handle, encoding="utf-8", errors="replace") as stream:
         found = os.fstat(handle)
-        return stream.read() if found.st_uid == 0 and stat.S_ISREG(found.st_mode) else ""
+        return stream.read() if found.st_uid == OWNER and stat.S_ISREG(found.st_mode) else ""
 
 
 def look(watched: List[d.Watched], keepalived: Keepalived) -> Tuple[List[d.Drift], t.Table]:

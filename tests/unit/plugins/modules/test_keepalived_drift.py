@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 from ansible_collections.lvs.cluster.plugins.module_utils import drift as d
@@ -84,3 +85,44 @@ def test_without_a_keepalived_there_is_nothing_to_compare_with(host):
     assert (result["changed"], after) == (False, WRONG)
     assert "does not run" in result["warnings"][0]
     assert drift(host, WRONG, check=True)[0]["warnings"] == []
+
+
+class Asked:
+    """A keepalived that answers SIGUSR1 with a file, some of it at once and the rest later."""
+
+    def __init__(self, monkeypatch, folder, parts, owner=None):
+        self.parts = list(parts)
+        self.path = folder / "7"
+        self.path.write_text("stale\nHealth checkers\n")
+        self.signals = []
+        monkeypatch.setattr(keepalived_drift, "DATA", f"{folder}/%d")
+        monkeypatch.setattr(keepalived_drift.os, "kill", lambda pid, number: self.signals.append((pid, number)))
+        monkeypatch.setattr(keepalived_drift.time, "sleep", self.later)
+        monkeypatch.setattr(keepalived_drift, "OWNER", os.getuid() if owner is None else owner)
+        clock = iter(range(100))
+        monkeypatch.setattr(keepalived_drift.time, "monotonic", lambda: next(clock))
+
+    def later(self, _seconds):
+        if self.parts:
+            with self.path.open("a") as stream:
+                stream.write(self.parts.pop(0))
+
+
+def ask():
+    return keepalived_drift.Keepalived(None)._data(7)
+
+
+def test_the_answer_is_waited_for_until_it_is_whole(monkeypatch, tmp_path):
+    keepalived = Asked(monkeypatch, tmp_path, ["VS VIP\n", "Health checkers\n"])
+    assert ask() == "VS VIP\nHealth checkers\n"
+    assert keepalived.signals == [(7, 10)]
+
+
+def test_no_answer_is_none(monkeypatch, tmp_path):
+    Asked(monkeypatch, tmp_path, ["VS VIP\n"])
+    assert ask() is None
+
+
+def test_a_file_that_is_not_roots_is_no_answer(monkeypatch, tmp_path):
+    Asked(monkeypatch, tmp_path, ["Health checkers\n"], owner=os.getuid() + 1)
+    assert ask() is None
