@@ -204,9 +204,11 @@ def _instance(
     lines += _garp(vrrp["garp"])
     if vrrp["password"] and member["family"] == "ipv4":
         lines.append(f"include {SECRETS}")
-    lines.append(("virtual_ipaddress", list(member["addresses"])))
-    if member["excluded"]:
-        lines.append(("virtual_ipaddress_excluded", list(member["excluded"])))
+    # An IPv6 VIP is never the source of what the director itself sends. keepalived does so for /128 alone.
+    deprecated = " preferred_lft 0" if member["family"] == "ipv6" else ""
+    for key, word in (("addresses", "virtual_ipaddress"), ("excluded", "virtual_ipaddress_excluded")):
+        if member[key]:
+            lines.append((word, [address + deprecated for address in member[key]]))
     if first:
         for key in ("virtual_routes", "virtual_rules"):
             if group[key]:

@@ -19,6 +19,11 @@ MASKED = ["ipvsadm.service"]
 # the value for all devices, so 2 is right whatever the distribution's default is.
 LOOSE = 2
 
+# The kernel remembers a connection for two minutes after its end. Without this, a client that takes its source port again
+# within that time is still sent to the same real server, and where that one has been deleted its packets are dropped
+# without a word.
+EXPIRE = {"net.ipv4.vs.expire_nodest_conn": 1}
+
 
 class ObjectsError(ValueError):
     """The role's variables and the cluster don't fit."""
@@ -31,7 +36,7 @@ def director_objects(view: dict[str, Any], sysctls: dict[str, Any], conn_tab_bit
     """
     if not view.get("director"):
         raise ObjectsError(_not_a(view, "director"))
-    wanted: dict[str, Any] = {}
+    wanted = dict(EXPIRE)
     for family in ("ipv4", "ipv6"):
         if "nat" in view["forwards"][family]:
             wanted.update(_forwarding(family, view["interface"]))

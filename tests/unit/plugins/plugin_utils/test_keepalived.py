@@ -127,7 +127,9 @@ class TestVrrp:
         gateway = block(text, "vrrp_instance lvs-gateway")
         assert {"interface eth1", "virtual_router_id 52", "unicast_src_ip 10.0.0.1", "10.0.0.9/24"} <= set(gateway)
         assert not any(line.startswith(("track_", "notify")) for line in gateway)
-        assert "unicast_src_ip 2001:db8::2" in block(text, "vrrp_instance lvs-ipv6")
+        assert {"unicast_src_ip 2001:db8::2", "2001:db8::10/128 preferred_lft 0"} <= set(
+            block(text, "vrrp_instance lvs-ipv6")
+        )
 
     def test_a_gateway_on_the_same_interface_is_one_more_address(self):
         lines = block(conf(*pair(lvs_gateway_vip="10.0.0.9")), "vrrp_instance")

@@ -43,6 +43,9 @@ def realserver(view=None, **options):
     return objects.realserver_objects(REALSERVER | (view or {}), OPTIONS | options)
 
 
+EXPIRE = {"net.ipv4.vs.expire_nodest_conn": "1"}
+
+
 def sysctls(config):
     return {row["name"]: row["value"] for row in config["sysctls"]}
 
@@ -53,7 +56,7 @@ def content(config, path):
 
 def test_a_nat_director_forwards_and_carries_the_vips():
     config = objects.director_objects(DIRECTOR, {})
-    assert sysctls(config) == {"net.ipv4.ip_forward": "1"}
+    assert sysctls(config) == EXPIRE | {"net.ipv4.ip_forward": "1"}
     assert config["addresses"] == [{"address": "192.0.2.10/32", "interface": "eth0"}]
     assert config["masked_units"] == ["ipvsadm.service"]
     assert "\nip_vs\n" in content(config, "/etc/modules-load.d/lvs-director.conf")
@@ -61,20 +64,20 @@ def test_a_nat_director_forwards_and_carries_the_vips():
 
 def test_a_dr_director_needs_no_forwarding():
     view = DIRECTOR | {"forwards": {"ipv4": ["dr"], "ipv6": ["dr"]}}
-    assert objects.director_objects(view, {})["sysctls"] == []
+    assert sysctls(objects.director_objects(view, {})) == EXPIRE
 
 
 def test_an_ipv6_nat_director_keeps_its_router():
     view = DIRECTOR | {"interface": "eth0.5", "forwards": {"ipv4": [], "ipv6": ["nat"]}}
     config = objects.director_objects(view, {})
     accept_ra = {"name": "net.ipv6.conf.eth0/5.accept_ra", "value": "2", "unless": "0"}
-    assert config["sysctls"] == [accept_ra, {"name": "net.ipv6.conf.all.forwarding", "value": "1"}]
+    assert config["sysctls"][1:] == [accept_ra, {"name": "net.ipv6.conf.all.forwarding", "value": "1"}]
     assert "accept_ra" not in content(config, "/etc/sysctl.d/90-lvs-director.conf")
 
 
 def test_the_operators_sysctls_come_last_and_win():
     config = objects.director_objects(DIRECTOR, {"net.ipv4.ip_forward": 2, "net.ipv4.vs.sync_threshold": "3  50"})
-    assert sysctls(config) == {"net.ipv4.ip_forward": "2", "net.ipv4.vs.sync_threshold": "3 50"}
+    assert sysctls(config) == EXPIRE | {"net.ipv4.ip_forward": "2", "net.ipv4.vs.sync_threshold": "3 50"}
     assert "-net.ipv4.vs.sync_threshold = 3 50\n" in content(config, "/etc/sysctl.d/90-lvs-director.conf")
 
 
