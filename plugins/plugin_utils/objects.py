@@ -19,8 +19,8 @@ MASKED = ["ipvsadm.service"]
 # the value for all devices, so 2 is right whatever the distribution's default is.
 LOOSE = 2
 
-# The kernel remembers a connection for two minutes after its end. Without this, a client that takes its source port again
-# within that time is still sent to the same real server, and where that one has been deleted its packets are dropped
+# The kernel remembers a connection for two minutes after its end. Without this, a client that takes its source port
+# again meanwhile is still sent to the same real server, and where that one has been deleted its packets are dropped
 # without a word.
 EXPIRE = {"net.ipv4.vs.expire_nodest_conn": 1}
 

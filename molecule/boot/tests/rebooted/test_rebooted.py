@@ -20,7 +20,7 @@ def test_the_connection_table_has_the_size_that_was_asked_for(cluster):
 
 
 def test_sysctls_of_modules_are_set_although_sysctl_d_came_too_early_for_them(cluster):
-    assert cluster.run("director", "sysctl -n net.ipv4.vs.expire_nodest_conn").strip() == "1"
+    assert cluster.run("director", "sysctl -n net.ipv4.vs.nat_icmp_send").strip() == "1"
     assert cluster.run("rs1", "sysctl -n net.ipv4.conf.tunl0.rp_filter").strip() == "2"
 
 

@@ -81,10 +81,11 @@ def test_deleting_a_server_drops_its_open_connections_and_nothing_else(client, c
         leaving, staying = (RS1, RS2) if server == "rs1" else (RS2, RS1)
         change({**WEB, "real_servers": [staying]}, lvs_removed="delete")
         assert held.ask() == "nothing"
-    # The request that was on its way to the leaving server at that moment is one; a second, some seconds later, has
-    # been seen and is not explained yet.
+        asked.more(100)
+    # The one that was on its way to the leaving server at that moment. Those that take the source port of an earlier
+    # connection to it again are not lost: net.ipv4.vs.expire_nodest_conn.
     assert asked.failed.keys() <= {"!TimeoutError", "!ConnectionResetError"}
-    assert sum(asked.failed.values()) <= 3
+    assert sum(asked.failed.values()) <= 1
     assert client.ask(VIP, count=4).by == {staying["host"]: 4}
 
 
