@@ -9,7 +9,7 @@ import re
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,8 @@ SCENARIOS = sorted(path.parent.name for path in (CHECKOUT / "molecule").glob("*/
 # left alone at the end.
 AT_A_TIME = int(os.environ.get("LAB_PARALLEL", "2"))
 LONG = ("dr", "nat", "boot", "teams")
+# These measure seconds: they come last, when nothing else runs.
+ALONE = ("ha-dr",)
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 STEP = re.compile(r"^INFO\s+(\S+) \S+ (\w+): Executing")
 # What Molecule says in every run about its own habits; it would only alarm.
@@ -72,9 +74,17 @@ def runs(request, lab, screen, timings):
     names = sorted((item.callspec.params["scenario"] for item in items), key=lambda name: (name not in LONG, name))
     prefix = "{:>7} | " if len(names) > 1 else ""
     timings.update({name: [] for name in names})
-    with ThreadPoolExecutor(AT_A_TIME) as pool:
-        yield {name: pool.submit(run_molecule, name, lab, timings[name], screen, prefix.format(name)) for name in names}
+
+    def run(name, others=()):
+        wait(others)
+        return run_molecule(name, lab, timings[name], screen, prefix.format(name))
+
+    with ThreadPoolExecutor(AT_A_TIME) as pool, ThreadPoolExecutor(1) as after:
+        together = {name: pool.submit(run, name) for name in names if name not in ALONE}
+        alone = {name: after.submit(run, name, together.values()) for name in names if name in ALONE}
+        yield {**together, **alone}
         pool.shutdown(cancel_futures=True)
+        after.shutdown(cancel_futures=True)
 
 
 def accelerator() -> dict[str, str]:
