@@ -75,7 +75,7 @@ def test_a_file_that_keepalived_refuses_stops_at_the_standby(pair, cluster):
     look = "systemctl show -p MainPID -p InvocationID keepalived; sha256sum /etc/keepalived/keepalived.conf"
     before = {name: cluster.run(name, look) for name in pair.names}
     bad = {"lvs_keepalived": {"text": "no_such_keyword here"}}
-    command, folder = cluster.deployment({name: bad for name in NODES})
+    command, folder = cluster.deployment(dict.fromkeys(NODES, bad))
     done = run(command, cwd=folder, env=quick(), check=False)
     assert done.returncode != 0
     assert "no_such_keyword" in done.stdout
