@@ -33,7 +33,6 @@ from ansible_collections.lvs.cluster.plugins.plugin_utils.members import (
 from ansible_collections.lvs.cluster.plugins.plugin_utils.problems import InventoryError, Problems
 from ansible_collections.lvs.cluster.plugins.plugin_utils.schema import Address
 from ansible_collections.lvs.cluster.plugins.plugin_utils.services import (
-    RealServer,
     Service,
     check_services,
     read_services,
@@ -233,10 +232,16 @@ def _realserver_records(
     member: Members, hosts: Mapping[str, Host], services: Sequence[Service]
 ) -> dict[str, dict[str, Any]]:
     duties = {name: Duties() for name in member.realservers}
+    owners = {str(one): (name, one) for name in member.realservers for one in hosts[name].addresses.values()}
     for service in services:
         for server in service.real_servers:
             if server.host is not None:
-                duties[server.host].add(service, server)
+                duties[server.host].add(service, server.address, server.port, service.forward)
+        # A fallback that is one of our hosts answers for the VIP as a real server does.
+        fallback = service.watched["fallback"]
+        if fallback and fallback["address"] in owners:
+            name, address = owners[fallback["address"]]
+            duties[name].add(service, address, fallback["port"], fallback["forward"])
     return {
         name: {**hosts[name].record(), "weight": hosts[name].weight, "duties": duties[name].record()}
         for name in member.realservers
@@ -251,26 +256,27 @@ class Duties:
         self._flows: dict[tuple[Any, ...], dict[str, Any]] = {}
         self._forwards: set[tuple[str, str]] = set()
 
-    def add(self, service: Service, server: RealServer) -> None:
-        self._forwards.add((service.family, service.forward))
-        if service.forward == "nat":
+    def add(self, service: Service, address: Address, port: int, forward: str) -> None:
+        self._forwards.add((service.family, forward))
+        if forward == "nat":
             flow = {
                 "family": service.family,
-                "address": str(server.address),
+                "address": str(address),
                 "protocol": service.protocol,
-                "port": server.port,
+                "port": port,
             }
             self._flows.setdefault(tuple(flow.values()), flow)
             return
-        kind = service.tunnel["type"] if service.tunnel else None
-        outer = FAMILIES[server.address.version]
+        tunnel = service.tunnel if forward == "tun" else None
+        kind = tunnel["type"] if tunnel else None
+        outer = FAMILIES[address.version]
         self._hidden.setdefault(
-            (service.vip, service.forward, kind, outer),
+            (service.vip, forward, kind, outer),
             {
                 "address": str(service.vip),
                 "family": service.family,
-                "forward": service.forward,
-                "tunnel": dict(service.tunnel) if service.tunnel else None,
+                "forward": forward,
+                "tunnel": dict(tunnel) if tunnel else None,
                 "outer": outer,
             },
         )

@@ -202,7 +202,7 @@ def offer_long_transfer(cluster: Cluster, servers: list[str], rate: str = "100k"
             name,
             "python3 -c 'import sys; block = bytes(range(251)) * 4000\n"
             f"for _ in range({megabytes}): sys.stdout.buffer.write(block)' >/var/www/html/long && "
-            f"sed -i 's|^    location / |    location = /long {{ root /var/www/html; limit_rate {rate}; }}\\n&|' "
+            f"sed -i '/= .long/d; s|^    location / |    location = /long {{ root /var/www/html; limit_rate {rate}; }}\\n&|' "
             "/etc/nginx/conf.d/lab.conf && nginx -s reload",
             timeout=300,
         )

@@ -468,3 +468,11 @@ def test_a_sync_daemon_brings_timeouts_that_all_agree_on():
 def test_how_a_service_is_watched_that_does_not_say(changes, kind):
     (one,) = seen(*inventory(service(**changes), lvs_health="keepalived"))["watched"]
     assert one["check"]["type"] == kind
+
+
+def test_a_fallback_among_our_hosts_answers_for_the_vip_as_a_real_server_does():
+    fallback = {"address": "10.0.0.12"}
+    read = pair(service(forward="dr", real_servers=[{"host": "rs1"}], fallback=fallback), lvs_health="keepalived")
+    model = pack(build(*read))
+    for name in ("rs1", "rs2"):
+        assert [vip["address"] for vip in view(model, name)["hidden_vips"]] == ["192.0.2.10"], name
