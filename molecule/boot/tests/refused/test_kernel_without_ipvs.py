@@ -41,4 +41,4 @@ def test_the_module_ipvs_says_the_same(cluster, refused):
     command = ["ansible", "-i", str(folder / "inventory"), "director", "-m", "lvs.cluster.ipvs", "-a", config]
     done = run(command, cwd=folder, env=quick(), check=False)
     assert done.returncode != 0
-    assert "has no IPVS: the kernel module ip_vs is neither loaded nor could it be loaded" in done.stdout
+    assert "has no IPVS: the kernel module ip_vs is neither loaded nor could it be loaded" in done.stdout + done.stderr

@@ -79,6 +79,6 @@ def test_a_file_that_keepalived_refuses_stops_at_the_standby(pair, cluster):
     done = run(command, cwd=folder, env=quick(), check=False)
     assert done.returncode != 0
     assert "no_such_keyword" in done.stdout + done.stderr
-    assert re.search(rf"{standby} .*failed=1", done.stdout)
+    assert re.search(rf"{standby}\b.*failed=1", done.stdout)
     assert {name: cluster.run(name, look) for name in pair.names} == before
     assert pair.settle() == active
