@@ -125,7 +125,7 @@ class Local(Engine):
 
     def up(self) -> None:
         images.ensure(images.RECIPES_OF["local"])
-        run(as_root(["modprobe", "-a", "ip_vs", "bridge", "overlay"]), check=False)
+        run(as_root(["modprobe", "-a", "ip_vs", "bridge", "overlay", "loop"]), check=False)
         if not Path("/proc/net/ip_vs").exists():
             raise LabError("this machine's kernel has no IPVS (module ip_vs): use LAB_ENGINE=vm")
 
