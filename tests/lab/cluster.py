@@ -237,7 +237,9 @@ class Connection:
 def quick() -> dict[str, str]:
     """The environment for a run between tests: the lab's accelerator, also in a scenario that itself runs plain."""
     strategy = os.environ.get("LAB_STRATEGY")
-    return {**os.environ, **({"ANSIBLE_STRATEGY": strategy} if strategy else {})}
+    # The tests read what Ansible says: in one colour, failures where everything else is.
+    plain = {"ANSIBLE_FORCE_COLOR": "false", "ANSIBLE_NOCOLOR": "true", "ANSIBLE_DISPLAY_FAILED_STDERR": "false"}
+    return {**os.environ, **plain, **({"ANSIBLE_STRATEGY": strategy} if strategy else {})}
 
 
 def recaps() -> list[dict[str, dict[str, int]]]:
