@@ -197,12 +197,13 @@ def transferring(
 
 def offer_long_transfer(cluster: Cluster, servers: list[str], rate: str = "100k", megabytes: int = 120) -> None:
     """Give real servers a file for transferring(), sent no faster than rate (nginx's limit_rate, bytes a second)."""
+    long = f"location = /long {{ root /var/www/html; limit_rate {rate}; }}"
     for name in servers:
         cluster.run(
             name,
             "python3 -c 'import sys; block = bytes(range(251)) * 4000\n"
             f"for _ in range({megabytes}): sys.stdout.buffer.write(block)' >/var/www/html/long && "
-            f"sed -i '/= .long/d; s|^    location / |    location = /long {{ root /var/www/html; limit_rate {rate}; }}\\n&|' "
+            f"sed -i '/= .long/d; s|^    location / |    {long}\\n&|' "
             "/etc/nginx/conf.d/lab.conf && nginx -s reload",
             timeout=300,
         )
