@@ -19,7 +19,7 @@ SCENARIOS = sorted(path.parent.name for path in (CHECKOUT / "molecule").glob("*/
 # While Ansible waits for one scenario's nodes the engine has time for another's. The long ones begin, so that none is
 # left alone at the end.
 AT_A_TIME = int(os.environ.get("LAB_PARALLEL", "2"))
-LONG = ("dr", "nat", "boot", "teams")
+LONG = ("nat", "teams", "dr", "boot")
 # These measure seconds: they come last, when nothing else runs.
 ALONE = ("ha-dr",)
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -71,7 +71,8 @@ def lab(screen):
 def runs(request, lab, screen, timings):
     """All scenarios of this session, on their way: {scenario: future of (return code, what found nothing to do)}."""
     items = [item for item in request.session.items if "scenario" in getattr(item, "fixturenames", ())]
-    names = sorted((item.callspec.params["scenario"] for item in items), key=lambda name: (name not in LONG, name))
+    names = [item.callspec.params["scenario"] for item in items]
+    names.sort(key=lambda name: LONG.index(name) if name in LONG else len(LONG))
     prefix = "{:>7} | " if len(names) > 1 else ""
     timings.update({name: [] for name in names})
 
