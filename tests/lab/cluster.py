@@ -9,10 +9,11 @@ import json
 import os
 import re
 import subprocess
+import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -186,22 +187,50 @@ class Client:
         """A path nobody asked for before, to find the request in a log."""
         return f"/{uuid.uuid4().hex}"
 
-    @contextlib.contextmanager
-    def connection(self, vip: str, port: int = 80, timeout: float = 60) -> Iterator[Connection]:
-        """One connection that stays open; its ask() sends one more request over it."""
-        request = json.dumps([vip, port, timeout], separators=(",", ":"))
-        quoted = HOLD.replace("'", "'\\''")
-        process = subprocess.Popen(
+    def _start(self, source: str, arguments: list[Any]) -> subprocess.Popen[str]:
+        """A Python program on the client, to talk to."""
+        request = json.dumps(arguments, separators=(",", ":"))
+        quoted = source.replace("'", "'\\''")
+        return subprocess.Popen(
             self.cluster.ssh(self.name, f"python3 -c '{quoted}' '{request}'"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
+
+    @contextlib.contextmanager
+    def connection(self, vip: str, port: int = 80, timeout: float = 60) -> Iterator[Connection]:
+        """One connection that stays open; its ask() sends one more request over it."""
+        process = self._start(HOLD, [vip, port, timeout])
         try:
             yield Connection(process)
         finally:
             process.kill()
             process.communicate()
+
+    @contextlib.contextmanager
+    def program(
+        self, source: str, arguments: list[Any], note: Callable[[str], None], kill: bool = False
+    ) -> Iterator[None]:
+        """A Python program on the client whose lines are noted as they come; it ends with its input, or is killed."""
+        process = self._start(source, arguments)
+        assert process.stdin and process.stdout
+        lines = process.stdout
+
+        def read() -> None:
+            for line in lines:
+                note(line.strip())
+
+        reader = threading.Thread(target=read)
+        reader.start()
+        try:
+            yield
+        finally:
+            process.stdin.close()
+            if kill:
+                process.kill()
+            reader.join(60)
+            process.wait(60)
 
     def arp(self, address: str, interface: str = "eth0") -> set[str]:
         """The hardware addresses that answer who-has for the address, asked as a broadcast each time."""

@@ -175,8 +175,11 @@ class VirtualMachine(Engine):
         path = self.directory() / "vm.json"
         return dict(json.loads(path.read_text())) if path.exists() else {}
 
+    def vm_name(self) -> str:
+        return f"lvs-lab-{checkout_id()}"
+
     def process(self) -> int | None:
-        return qemu.process(f"lvs-lab-{checkout_id()}")
+        return qemu.process(self.vm_name())
 
     def generation(self) -> str:
         return str(self.process())
@@ -222,7 +225,7 @@ class VirtualMachine(Engine):
         append = f"{qemu.KERNEL} rcupdate.rcu_expedited=1 {qemu.key_argument()}"
         return [
             *qemu.command(
-                f"lvs-lab-{checkout_id()}",
+                self.vm_name(),
                 images.ENGINE.image(),
                 min(4, os.cpu_count() or 1),
                 memory(),
@@ -235,11 +238,11 @@ class VirtualMachine(Engine):
         ]
 
     def wait(self) -> None:
-        qemu.wait(f"lvs-lab-{checkout_id()}", self.directory(), "engine", self.directory() / "qemu.log")
+        qemu.wait(self.vm_name(), self.directory(), "engine", self.directory() / "qemu.log")
 
     def down(self) -> None:
         ssh.hang_up(self.directory())
-        qemu.end(f"lvs-lab-{checkout_id()}")
+        qemu.end(self.vm_name())
         with contextlib.suppress(FileNotFoundError):
             (self.directory() / "vm.json").unlink()
 

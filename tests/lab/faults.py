@@ -4,14 +4,10 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import subprocess
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 from lab.cluster import Client, Cluster
 
@@ -140,7 +136,7 @@ def watching(client: Client, vip: str, port: int = 80, pause: float = 0.1, timeo
         began, ended, how = line.split()
         watch.requests.append(Request(float(began), float(ended), how))
 
-    with _on(client, REQUESTS, [vip, port, pause, timeout], note):
+    with client.program(REQUESTS, [vip, port, pause, timeout], note):
         watch.answers()
         yield watch
     assert watch.requests, "the client asked nothing"
@@ -190,7 +186,7 @@ def transferring(
 ) -> Iterator[Transfer]:
     """One transfer that lasts as long as the block; what arrives is compared byte by byte."""
     transfer = Transfer()
-    with _on(client, TRANSFER, [vip, port, path, timeout], transfer.said.append, kill=True):
+    with client.program(TRANSFER, [vip, port, path, timeout], transfer.said.append, kill=True):
         assert transfer.goes_on(60), f"the transfer does not start: {transfer.said}"
         yield transfer
 
@@ -207,34 +203,3 @@ def offer_long_transfer(cluster: Cluster, servers: list[str], rate: str = "100k"
             "/etc/nginx/conf.d/lab.conf && nginx -s reload",
             timeout=300,
         )
-
-
-@contextlib.contextmanager
-def _on(
-    client: Client, program: str, arguments: list[Any], note: Callable[[str], None], kill: bool = False
-) -> Iterator[None]:
-    """A program on the client whose lines are noted as they come; it ends with its standard input, or is killed."""
-    quoted = program.replace("'", "'\\''")
-    process = subprocess.Popen(
-        client.cluster.ssh(client.name, f"python3 -c '{quoted}' '{json.dumps(arguments)}'"),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdin and process.stdout
-    lines = process.stdout
-
-    def read() -> None:
-        for line in lines:
-            note(line.strip())
-
-    reader = threading.Thread(target=read)
-    reader.start()
-    try:
-        yield
-    finally:
-        process.stdin.close()
-        if kill:
-            process.kill()
-        reader.join(60)
-        process.wait(60)

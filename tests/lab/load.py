@@ -4,12 +4,9 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import subprocess
-import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from lab.cluster import Client
@@ -57,30 +54,10 @@ class Load:
         return Load(self.ends[mark:])
 
 
-def _read(lines: Iterable[str], ends: list[str]) -> None:
-    for line in lines:
-        ends.append(line.strip())
-
-
 @contextlib.contextmanager
 def load(client: Client, vip: str, port: int = 80, pause: float = 0.1, timeout: float = 5) -> Iterator[Load]:
     """Ask all the time for as long as the block runs; the last request has ended when it ends."""
-    request = json.dumps([vip, port, pause, timeout], separators=(",", ":"))
-    quoted = ASK_ON.replace("'", "'\\''")
-    process = subprocess.Popen(
-        client.cluster.ssh(client.name, f"python3 -c '{quoted}' '{request}'"),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdin and process.stdout
     result = Load()
-    reader = threading.Thread(target=_read, args=(process.stdout, result.ends))
-    reader.start()
-    try:
+    with client.program(ASK_ON, [vip, port, pause, timeout], result.ends.append):
         yield result
-    finally:
-        process.stdin.close()
-        reader.join(60)
-        process.wait(60)
     assert result.ends, "the client asked nothing"

@@ -5,12 +5,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from lab.cluster import Cluster
-from lab.common import CHECKOUT, run
+from lab.common import CHECKOUT, poll, run
 
 
 class Pair:
@@ -32,13 +31,7 @@ class Pair:
         return found
 
     def poll(self, what: str, probe: Callable[[], Any], seconds: float = 90) -> Any:
-        limit = time.monotonic() + seconds
-        while True:
-            answer = probe()
-            if answer:
-                return answer
-            assert time.monotonic() < limit, f"{what}: not within {seconds} s"
-            time.sleep(0.2)
+        return poll(what, seconds, probe, 0.2)
 
     def settle(self, seconds: float = 120) -> str:
         """Wait until exactly one director holds the VIP, seen three times in a row; its name."""

@@ -30,7 +30,6 @@ class Case:
     synced: bool  # connections survive a change of director
     failback: bool
     detection: float  # the longest a health check may take: interval, tries and their timeouts
-    fallback: str = ""
 
 
 CASES = {
