@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.lvs.cluster.plugins.plugin_utils import objects
+from ansible_collections.lvs.cluster.plugins.plugin_utils import objects, objects_heartbeat
 
 
 def _filter(function: Any) -> Any:
@@ -27,6 +27,8 @@ class FilterModule:
         return {
             "director_objects": _filter(objects.director_objects),
             "keepalived_objects": _filter(objects.keepalived_objects),
+            "ldirectord_objects": _filter(objects.ldirectord_objects),
+            "heartbeat_objects": _filter(objects_heartbeat.heartbeat_objects),
             "syncd_objects": _filter(objects.syncd_objects),
             "realserver_objects": _filter(objects.realserver_objects),
         }

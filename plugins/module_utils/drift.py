@@ -10,7 +10,8 @@ judged by the description. Pure.
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Tuple
+import json
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Tuple, Union
 
 from ansible_collections.lvs.cluster.plugins.module_utils import table as t
 from ansible_collections.lvs.cluster.plugins.module_utils.plan import Action
@@ -41,10 +42,12 @@ class Drift(NamedTuple):
 
     text: str
     action: Action
+    forgotten: bool = False  # by keepalived itself, which nobody asks whether to mend
 
 
-def parse_watched(rows: List[Dict[str, Any]]) -> List[Watched]:
-    """The services as the view gives them to keepalived."""
+def parse_watched(watched: Union[str, List[Dict[str, Any]]]) -> List[Watched]:
+    """The services as the view gives them to an engine, or the same as JSON text."""
+    rows = json.loads(watched) if isinstance(watched, str) else watched
     table = t.complete_table(t.parse_config([row["row"] for row in rows], "watched"))
     found = []
     for row, entry in zip(rows, table.values()):
@@ -69,7 +72,11 @@ def parse_data(text: str) -> Opinions:
             inhibited = server.get("alive") != "1" and server.get("RS set") == "1"
             weight = int(server.get("EFF WEIGHT", "0")) if held else 0
             where = (t.parse_address(server["RIP"]), int(server["RPORT"]))
-            opinions.setdefault(key, {})[where] = Opinion(held or inhibited, weight)
+            own = opinions.setdefault(key, {})
+            own[where] = Opinion(held or inhibited, weight)
+            fallback = _fallback(service)
+            if fallback:
+                own.setdefault(*fallback)
 
     current = service
     for line in text.splitlines():
@@ -92,6 +99,16 @@ def parse_data(text: str) -> Opinions:
     return opinions
 
 
+def _fallback(service: Dict[str, str]) -> Optional[Tuple[t.RealServerKey, Opinion]]:
+    """The fallback is held while the real servers are too few. `sorry server = [192.0.2.14]:tcp:80`"""
+    text, up = service.get("sorry server"), service.get("quorum_state_up")
+    if not text or up is None:
+        return None
+    address, _bracket, port = text.lstrip("[").partition("]")
+    where = (t.parse_address(address), int(port.rpartition(":")[2]))
+    return where, Opinion(up != "1", 1)
+
+
 def _pairs(words: str) -> Iterable[Tuple[str, str]]:
     """`RIP = 192.0.2.11, RPORT = 80, WEIGHT = 1 EFF WEIGHT = 1` and the like."""
     for part in words.replace(" EFF WEIGHT", ", EFF WEIGHT").split(", "):
@@ -101,6 +118,10 @@ def _pairs(words: str) -> Iterable[Tuple[str, str]]:
 
 
 def _service_key(service: Dict[str, str]) -> Optional[t.ServiceKey]:
+    if "VS FWMARK" in service:
+        # It is one of IPv4 where keepalived says none, as in the kernel.
+        family = t.AF_INET6 if service.get("Address family") == "inet6" else t.AF_INET
+        return (family, 0, b"", 0, int(service["VS FWMARK"]))
     if "VS VIP" not in service or service.get("protocol") not in PROTOCOLS:
         return None
     address = t.parse_address(service["VS VIP"])
@@ -129,9 +150,15 @@ def _in_service(one: Watched, entry: Optional[t.Entry], held: Dict[t.RealServerK
     for key, real_server in wanted.items():
         found += _real_server(one, real_server, there.get(key), held.get(key))
     for key, real_server in there.items():
-        if key not in wanted and key != one.fallback:
-            text = "%s of %s is in no description" % (t.real_server_name(real_server), name)
-            found.append(Drift(text, Action("-d", service, real_server)))
+        if key in wanted:
+            continue
+        away = Action("-d", service, real_server)
+        if key != one.fallback:
+            found.append(Drift("%s of %s is in no description" % (t.real_server_name(real_server), name), away))
+        elif key in held and not held[key].held:
+            # A reload while the fallback answers makes keepalived forget that it does.
+            text = "the fallback %s of %s answers beside the real servers" % (t.real_server_name(real_server), name)
+            found.append(Drift(text, away, forgotten=True))
     return found
 
 

@@ -18,17 +18,21 @@ HIDDEN = "(a line of a secret file)"
 
 
 class Daemon(NamedTuple):
-    """A unit, its program, the files it reads (the main one first), their judge, and what it says that is harmless."""
+    """A unit, its program, the files it reads (the main one first), their judge, what that says that is harmless.
+
+    Folders are those in which the program may be, beside PATH.
+    """
 
     unit: str
     program: str
     files: List[str]
     judge: List[str]
     harmless: List[str]
+    folders: List[str] = []
 
     @classmethod
     def of(cls, row: Dict[str, Any]) -> Daemon:
-        return cls(row["unit"], row["program"], row["files"], row["judge"], row["harmless"])
+        return cls(row["unit"], row["program"], row["files"], row["judge"], row["harmless"], row["folders"])
 
     def command(self, program: str) -> List[str]:
         """The judge's command, where the program is at this path."""

@@ -2,10 +2,10 @@
 # Copyright: (c) 2026, the lvs.cluster authors
 """What a host of an LVS cluster owns besides the kernel's table, one object a line.
 
-An object is a folder, a file, a kernel module, a link, a sysctl, an address, a route, a rule or a systemd unit. Its
-line is written in the words of modprobe(8), sysctl(8), ip(8) and systemctl(1), so that the record of all lines is
-readable, loadable by a small shell script at boot, and the input of its own removal. Behind a line stands, in brackets,
-what was there before us: `sysctl net.ipv4.ip_forward = 1 (was 0)`.
+An object is a folder, a file, a kernel module, a link, a sysctl, a table of firewall marks, an address, a route, a rule
+or a systemd unit. Its line is written in the words of modprobe(8), sysctl(8), ip(8) and systemctl(1), so that the
+record of all lines is readable, loadable by a small shell script at boot, and the input of its own removal. Behind a
+line stands, in brackets, what was there before us: `sysctl net.ipv4.ip_forward = 1 (was 0)`.
 
 Everything here is pure; L(host_system) reads and changes the host.
 """
@@ -19,8 +19,23 @@ Key = Tuple[str, str]
 
 # The order in which objects are put in place; they are removed in the opposite order. Files stand early, because
 # modprobe reads its options from one; sysctls stand before addresses, because arp_ignore and arp_announce must hold
-# before a hidden VIP exists; units come last, because what they load must be there.
-KINDS = ("folder", "file", "mask", "module", "link", "up", "sysctl", "address", "route", "rule", "unit")
+# before a hidden VIP exists, and so do marks, so that no packet for a VIP comes without its own; units come last,
+# because what they load must be there. What is idle is a unit that must not run, because another program starts it.
+KINDS = (
+    "folder",
+    "file",
+    "mask",
+    "module",
+    "link",
+    "up",
+    "sysctl",
+    "marks",
+    "address",
+    "route",
+    "rule",
+    "unit",
+    "idle",
+)
 
 # What `was` says of an address, a rule or a unit that stood there before us: it is kept at removal.
 PRESENT = "present"
@@ -84,7 +99,12 @@ def _route_key(text: str) -> str:
     return " ".join(key)
 
 
-_KEYS = {"sysctl": _sysctl_key, "link": _first_word, "address": _address_key, "route": _route_key}
+def _marks_key(text: str) -> str:
+    """The table's family and name; its chain and the number of rules are its value."""
+    return " ".join(text.split()[:2])
+
+
+_KEYS = {"sysctl": _sysctl_key, "link": _first_word, "marks": _marks_key, "address": _address_key, "route": _route_key}
 
 
 def parse_record(text: str) -> List[Object]:
@@ -125,6 +145,7 @@ def plan(
     current: Dict[Key, Optional[str]],
     others: Iterable[Object] = (),
     remove: bool = True,
+    owned: Iterable[Key] = (),
 ) -> Plan:
     """Compare what is wanted with what is recorded and what is there.
 
@@ -134,7 +155,9 @@ def plan(
     :param others: the objects in the records of other roles on this host: what they own too stays, and what stood
         there before them stood there before us.
     :param remove: False leaves what is no longer wanted in place, and in the record.
+    :param owned: what is ours from now on even where it stood there before us.
     """
+    ours = set(owned)
     wanted = {obj.key: obj for obj in desired}
     known = {obj.key: obj for obj in recorded}
     shared = {obj.key: obj for obj in others}
@@ -142,7 +165,8 @@ def plan(
     kept, add = [], []
     for key, obj in wanted.items():
         owner = known.get(key) or shared.get(key)
-        obj = obj._replace(was=owner.was if owner else _was(obj.kind, current.get(key)))
+        was = owner.was if owner else _was(obj.kind, current.get(key))
+        obj = obj._replace(was=None if key in ours else was)
         kept.append(obj)
         if current.get(key) != obj.text:
             add.append(obj)
@@ -164,6 +188,8 @@ def _was(kind: str, text: Optional[str]) -> Optional[str]:
         return None
     if kind == "sysctl":
         return text.split(" = ", 1)[1]
+    if kind == "marks":
+        return None  # the table bears our name
     if kind == "file" and text.endswith(DIFFERS):
         return text[: -len(DIFFERS)] + SAVED
     return text if kind == "route" else PRESENT
@@ -171,8 +197,8 @@ def _was(kind: str, text: Optional[str]) -> Optional[str]:
 
 def _ours(obj: Object, text: Optional[str]) -> bool:
     """Is what stands on the host ours to take away?"""
-    if obj.kind == "module" or obj.was == PRESENT or text is None:
-        return False  # a loaded kernel module may serve others by now: it stays
+    if obj.kind in ("module", "idle") or obj.was == PRESENT or text is None:
+        return False  # a loaded kernel module may serve others by now: it stays, and so does a unit that rests
     if obj.kind in ("sysctl", "route"):
         return text == obj.text and restored(obj) != text  # a value that somebody changed after us is theirs
     return True

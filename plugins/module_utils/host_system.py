@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, the lvs.cluster authors
-"""Read and change what L(host_objects) describes, with iproute2, systemctl, modprobe and /proc/sys."""
+"""Read and change what L(host_objects) describes, with iproute2, systemctl, modprobe, nft and /proc/sys."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import json
 import os
 import re
 import shutil
-from typing import Callable, Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
+from typing import Callable, Dict, Iterable, List, Match, NamedTuple, Optional, Set, Tuple
 
+from ansible_collections.lvs.cluster.plugins.module_utils import marks
 from ansible_collections.lvs.cluster.plugins.module_utils.files import read_text, write_atomically
 from ansible_collections.lvs.cluster.plugins.module_utils.host_objects import DIFFERS, SAVED, Key, Object, restored
 
@@ -33,6 +34,26 @@ class File(NamedTuple):
     content: str
     mode: int = 0o644
     secret: bool = False
+    redact: str = ""  # a regular expression: what its group matches is in no diff and no message
+
+    @property
+    def secrets(self) -> str:
+        """What of the content nobody may read, line by line."""
+        if not self.redact:
+            return self.content if self.secret else ""
+        return "\n".join(found.group(0) for found in re.finditer(self.redact, self.content, re.MULTILINE))
+
+    def shown(self, content: str) -> Optional[str]:
+        """Return a content of the file as a diff may show it, or None."""
+        if not self.redact:
+            return None if self.secret else content
+        return re.sub(self.redact, _hidden, content, flags=re.MULTILINE)
+
+
+def _hidden(found: Match[str]) -> str:
+    """Return a match without what its group holds."""
+    text, start = found.group(0), found.start()
+    return text[: found.start(1) - start] + "(hidden)" + text[found.end(1) - start :]
 
 
 def sysctl_path(key: str) -> str:
@@ -43,13 +64,18 @@ def sysctl_path(key: str) -> str:
 class HostSystem:
     """The host. `run` executes a command and returns (status, stdout, stderr).
 
-    A dry one notes the commands and changes nothing: check mode walks the same way as a run.
+    A dry one notes the commands and changes nothing: check mode walks the same way as a run. `marks_file` is the
+    one that nft loads; where nft is not installed, `nft` is empty and there are no marks.
     """
 
-    def __init__(self, run: Run, files: Dict[str, File], dry: bool = False) -> None:
+    def __init__(
+        self, run: Run, files: Dict[str, File], dry: bool = False, marks_file: str = "", nft: str = ""
+    ) -> None:
         self._run = run
         self._files = files
         self._dry = dry
+        self._marks_file = marks_file
+        self._nft = nft
         self.units: Dict[str, Dict[str, str]] = {}
         self.commands: List[str] = []
 
@@ -61,7 +87,7 @@ class HostSystem:
         known = {obj.key: obj.text for obj in recorded}  # a link does not tell with which words it was made
         kinds = {obj.kind for obj in objects}
         links = self._read_links() if kinds & {"link", "up", "address"} else {}
-        units = self._read_units([obj.text for obj in objects if obj.kind in ("unit", "mask")])
+        units = self._read_units([obj.text for obj in objects if obj.kind in ("unit", "mask", "idle")])
         rules = self._read_rules({obj.text.split()[0] for obj in objects if obj.kind == "rule"})
         routes = self._read_routes({_table(obj.text) for obj in objects if obj.kind == "route"})
         readers = {
@@ -71,11 +97,13 @@ class HostSystem:
             "link": lambda obj: known.get(obj.key, obj.text) if obj.text.split()[0] in links else None,
             "up": lambda obj: obj.text if "UP" in links.get(obj.text, {}).get("flags", ()) else None,
             "sysctl": _read_sysctl,
+            "marks": lambda obj: self._read_marks(),
             "address": lambda obj: _read_address(obj, links),
             "route": lambda obj: _as_said(obj.text, routes.get(obj.key)),
             "rule": lambda obj: obj.text if _rule_words(obj.text) in rules else None,
             "mask": lambda obj: obj.text if units[obj.text]["UnitFileState"] == "masked" else None,
             "unit": lambda obj: obj.text if _running(units[obj.text]) else None,
+            "idle": lambda obj: obj.text if _idle(units[obj.text]) else None,
         }
         return {obj.key: readers[obj.kind](obj) for obj in objects}
 
@@ -116,6 +144,14 @@ class HostSystem:
                 route = Object("route", " ".join(words))
                 routes[route.key] = route.text
         return routes
+
+    def _read_marks(self) -> Optional[str]:
+        if not self._nft:
+            return None
+        status, out, err = self._run(["nft", "-j", "list", "table", *marks.TABLE.split()])
+        if status != 0 and "No such file" not in err:
+            raise HostRefused("nft -j list table %s: %s" % (marks.TABLE, err.strip()))
+        return marks.found(out) if status == 0 else None
 
     def _read_units(self, names: List[str]) -> Dict[str, Dict[str, str]]:
         if not names:
@@ -239,6 +275,12 @@ class HostSystem:
 
     _remove_sysctl = _add_sysctl  # a sysctl without a value before us keeps ours; restored() brings back the others
 
+    def _add_marks(self, _text: str) -> None:
+        self._do("nft", "-f", self._marks_file)
+
+    def _remove_marks(self, _text: str) -> None:
+        self._do("nft", "delete", "table", *marks.TABLE.split())
+
     def _add_address(self, text: str) -> None:
         self._do("ip", "address", "replace", *text.split())
 
@@ -273,9 +315,15 @@ class HostSystem:
     def _remove_unit(self, unit: str) -> None:
         self._do("systemctl", "disable", "--now", unit)
 
+    _add_idle = _remove_unit
+
 
 def _running(unit: Dict[str, str]) -> bool:
     return unit["UnitFileState"] == "enabled" and unit["ActiveState"] == "active"
+
+
+def _idle(unit: Dict[str, str]) -> bool:
+    return unit["UnitFileState"] != "enabled" and unit["ActiveState"] in ("inactive", "failed")
 
 
 def _table(text: str) -> Tuple[str, str]:

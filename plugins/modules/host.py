@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: host
-short_description: Kernel modules, sysctls, addresses, routes, files and units of an LVS host
+short_description: Kernel modules, sysctls, marks, addresses, routes, files and units of an LVS host
 version_added: "0.1.0"
 author: The lvs.cluster authors (@lvs-cluster)
 description:
@@ -49,7 +49,7 @@ options:
     description:
       - V(now) takes away at once what the record names and O(config) does not.
       - V(later) leaves it in place and in the record, and lists it as RV(stale), so that a real server can stop to
-        accept a VIP after the directors have stopped to send to it.
+        accept a VIP after the directors have stopped to send to it. Single rules of O(config.marks) wait likewise.
     type: str
     choices: [now, later]
     default: now
@@ -102,6 +102,18 @@ options:
           unless:
             description: Leave the sysctl alone while it has this value.
             type: str
+      marks:
+        description:
+          - Rules of nftables that put firewall marks on packets, for example
+            V(ip daddr 192.0.2.10 tcp dport { 80, 443 } meta mark set 0x7).
+          - They stand in one chain of a table of their own, C(inet lvs_cluster), at the prerouting hook with priority
+            mangle. No other table is touched. The last rule that a packet matches decides.
+          - The file C(marks.nft) beside the record holds them for the host's next boot. C(nft) judges it before
+            anything is changed, and must be installed; check mode goes on without it, and says so.
+          - They are loaded again when the kernel's table is not this one. At removal the table and the file go.
+        type: list
+        elements: str
+        default: []
       addresses:
         description:
           - VIPs on the host's devices.
@@ -197,6 +209,11 @@ options:
             description: Its mode, in octal.
             type: str
             default: "0644"
+          redact:
+            description:
+              - A regular expression with one group. What the group matches in a line is shown as C((hidden)) in diffs,
+                of the old content and the new one, and the line in no message of a daemon's.
+            type: str
       secret_files:
         description: The same for files whose content is in no diff and no message.
         type: list
@@ -215,6 +232,12 @@ options:
             description: Its mode, in octal.
             type: str
             default: "0600"
+          redact:
+            description:
+              - A regular expression with one group. What the group matches in a line is shown as C((hidden)) in diffs,
+                of the old content and the new one, and the line in no message of a daemon's.
+              - A file of O(config.secret_files) with it has a diff; without, none.
+            type: str
       moving:
         description:
           - VIPs which another program moves between hosts. This module neither adds nor removes them; those it added
@@ -237,7 +260,7 @@ options:
           - Daemons that read some of O(config.files) and O(config.secret_files). When one of these would change, the
             daemon's own judge reads the candidates first; if it refuses them, nothing on the host is changed.
           - A daemon that runs is reloaded after its files have changed, never restarted. Name it in O(config.units)
-            too.
+            too. It is ours then even where it ran before, so that its removal stops it.
         type: list
         elements: dict
         default: []
@@ -250,6 +273,11 @@ options:
             description: The daemon's program. Check mode goes on where it is not installed yet, and says so.
             type: str
             required: true
+          folders:
+            description: Folders to look for the program in, before those of PATH.
+            type: list
+            elements: path
+            default: []
           files:
             description: The files it reads, the main one first.
             type: list
@@ -277,6 +305,13 @@ options:
         type: list
         elements: str
         default: []
+      idle_units:
+        description:
+          - Units that must be disabled and stopped, because another program starts what they would. They stay so when
+            the record forgets them.
+        type: list
+        elements: str
+        default: []
 extends_documentation_fragment:
   - lvs.cluster.attributes
 """
@@ -300,7 +335,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 commands:
-  description: What was done (or, in check mode, would be), in the words of ip(8), sysctl(8) and systemctl(1).
+  description: What was done (or, in check mode, would be), in the words of ip(8), nft(8), sysctl(8) and systemctl(1).
   returned: always
   type: list
   elements: str
@@ -327,6 +362,7 @@ from typing import Any, Dict, Iterable, List  # noqa: E402
 
 from ansible.module_utils.basic import AnsibleModule  # noqa: E402
 from ansible_collections.lvs.cluster.plugins.module_utils import host_objects as ho  # noqa: E402
+from ansible_collections.lvs.cluster.plugins.module_utils import marks  # noqa: E402
 from ansible_collections.lvs.cluster.plugins.module_utils.files import (  # noqa: E402
     read_text,
     write_atomically,
@@ -362,10 +398,13 @@ def objects(config: Dict[str, Any], paths: Iterable[str]) -> List[ho.Object]:
     found += [ho.Object("link", "%(name)s type %(type)s" % row) for row in config["links"] if row["type"]]
     found += [ho.Object("up", row["name"]) for row in config["links"]]
     found += [ho.Object("sysctl", "%s = %s" % (row["name"], row["value"])) for row in config["sysctls"]]
+    if config["marks"]:
+        found.append(ho.Object("marks", marks.summary(config["marks"])))
     found += [ho.Object("address", _address(row)) for row in config["addresses"]]
     found += [ho.Object("route", _route(row)) for row in config["routes"]]
     found += [ho.Object("rule", _rule(row)) for row in config["rules"]]
     found += [ho.Object("unit", name) for name in config["units"]]
+    found += [ho.Object("idle", name) for name in config["idle_units"]]
     return found
 
 
@@ -394,14 +433,19 @@ def _rule(row: Dict[str, Any]) -> str:
     return text + " lookup %d priority %d" % (row["table"], row["priority"])
 
 
-def files(config: Dict[str, Any]) -> Dict[str, File]:
-    """The files that a config names, and the ones that systemd-networkd needs so that it leaves our objects alone."""
-    found = {row["path"]: File(row["content"], int(row["mode"], 8)) for row in config["files"]}
-    secrets = config["secret_files"]
-    found.update({row["path"]: File(row["content"], int(row["mode"], 8), secret=True) for row in secrets})
+def files(config: Dict[str, Any], marks_file: str) -> Dict[str, File]:
+    """The files that a config names, that of its marks, and those that keep systemd-networkd from our objects."""
+    found = {row["path"]: _file(row) for row in config["files"]}
+    found.update({row["path"]: _file(row)._replace(secret=True) for row in config["secret_files"]})
+    if config["marks"]:
+        found[marks_file] = File(marks.text(config["marks"]))
     addresses = {(row["address"], row["interface"]) for row in config["addresses"] + config["moving"]}
     found.update(drop_ins(addresses, routing=bool(config["rules"] or config["routes"])))
     return found
+
+
+def _file(row: Dict[str, Any]) -> File:
+    return File(row["content"], int(row["mode"], 8), redact=row["redact"] or "")
 
 
 def unheeded(found: Dict[str, File], parameters: str = "/sys/module") -> List[str]:
@@ -436,18 +480,31 @@ class Run:
         self.path = module.params["record"]
         present = module.params["state"] == "present"
         config = module.params["config"] if present else None
-        self.files = files(config) if config else {}
-        self.desired = self._wanted(config) if config else []
+        self.marks_file = os.path.join(os.path.dirname(self.path), marks.FILE)
         self.recorded = ho.parse_record(read_text(self.path) or "")
+        self.leaving = self._leaving(config["marks"]) if config else []
+        if config:
+            # Before the others: the last rule that matches decides.
+            config = {**config, "marks": self.leaving + config["marks"]}
+        self.files = files(config, self.marks_file) if config else {}
+        self.desired = self._wanted(config) if config else []
         self.others = other_records(self.path)
         if config:
             self.others += [ho.Object("address", _address(row)) for row in config["moving"]]
         self.daemons = [Daemon.of(row) for row in config["daemons"]] if config else []
         self.pending = self.path + ".pending"
-        self.system = HostSystem(self._run_command, self.files, dry=module.check_mode)
+        marked = any(obj.kind == "marks" for obj in self.desired + self.recorded)
+        self.nft = (module.get_bin_path("nft") or "") if marked else ""
+        self.system = HostSystem(self._run_command, self.files, module.check_mode, self.marks_file, self.nft)
 
     def _run_command(self, words: List[str]) -> Any:
         return self.module.run_command(words, environ_update={"LC_ALL": "C"})
+
+    def _leaving(self, wanted: List[str]) -> List[str]:
+        """The rules that go later than others come. Where none is wanted, the whole table is what waits."""
+        if not wanted or self.module.params["removals"] == "now" or not any(o.kind == "marks" for o in self.recorded):
+            return []
+        return [rule for rule in marks.rules_of(read_text(self.marks_file) or "") if rule not in wanted]
 
     def _wanted(self, config: Dict[str, Any]) -> List[ho.Object]:
         """The config's objects without the sysctls that shall or must be left alone."""
@@ -469,7 +526,8 @@ class Run:
         return self.system.read(self.recorded, self.desired)
 
     def plan(self, current: Dict[ho.Key, Any], remove: bool) -> ho.Plan:
-        return ho.plan(self.desired, self.recorded, current, self.others, remove)
+        owned = [("unit", one.unit) for one in self.daemons]
+        return ho.plan(self.desired, self.recorded, current, self.others, remove, owned)
 
     def apply(self, plan: ho.Plan) -> None:
         """Do what the plan says; the record holds every object before it is touched and until it is gone."""
@@ -506,12 +564,15 @@ class Run:
             os.unlink(self.pending)
 
     def judge(self, plan: ho.Plan) -> None:
-        """Let each daemon judge its files before anything is changed."""
+        """Let nft and each daemon judge their files before anything is changed."""
         changed = {obj.text for obj in plan.add if obj.kind == "file"}
+        if self.marks_file in changed or any(obj.kind == "marks" for obj in plan.add):
+            self._judge_marks()
         for daemon in self.daemons:
             if not changed.intersection(daemon.files):
                 continue
-            program = self.module.get_bin_path(daemon.program)
+            folders = {"opt_dirs": daemon.folders} if daemon.folders else {}
+            program = self.module.get_bin_path(daemon.program, **folders)
             if program:
                 self._judge(daemon, program)
             elif self.module.check_mode:
@@ -520,6 +581,25 @@ class Run:
                 )
             else:
                 raise HostRefused("%s: %s is not installed to judge it; install it" % (daemon.files[0], daemon.program))
+
+    def _judge_marks(self) -> None:
+        if not self.nft and self.module.check_mode:
+            self.module.warn("%s: nft is not installed yet; the run will let it judge" % self.marks_file)
+            return
+        if not self.nft:
+            raise HostRefused("%s: nft is not installed to load it; install nftables" % self.marks_file)
+        folder = tempfile.mkdtemp(prefix="lvs-")
+        try:
+            place = os.path.join(folder, marks.FILE)
+            write_atomically(place, self.files[self.marks_file].content, 0o600)
+            status, out, err = self._run_command(["nft", "-c", "-f", place])
+        finally:
+            shutil.rmtree(folder)
+        if status != 0:
+            raise HostRefused(
+                "nft refuses the new %s, so nothing was changed. It says:\n%s"
+                % (self.marks_file, (err or out).replace(place, self.marks_file).strip())
+            )
 
     def _judge(self, daemon: Daemon, program: str) -> None:
         folder = tempfile.mkdtemp(prefix="lvs-")
@@ -530,7 +610,7 @@ class Run:
             status, _out, words = self._run_command([*daemon.command(program), places[daemon.files[0]]])
         finally:
             shutil.rmtree(folder)
-        secrets = [file.content for file in self.files.values() if file.secret]
+        secrets = [file.secrets for file in self.files.values()]
         why = verdict(daemon, status, words, places, secrets)
         if why:
             raise HostRefused(
@@ -564,10 +644,11 @@ def diffs(run: Run, plan: ho.Plan, before: Dict[ho.Key, Any]) -> List[Dict[str, 
         }
     ]
     for obj in plan.add:
-        if obj.kind == "file" and not run.files[obj.text].secret:
-            text = read_text(obj.text) or ""
-            found.append({"before_header": obj.text, "after_header": obj.text, "before": text,
-                          "after": run.files[obj.text].content})  # fmt: skip
+        file = run.files[obj.text] if obj.kind == "file" else None
+        after = file.shown(file.content) if file else None
+        if file and after is not None:
+            before_text = file.shown(read_text(obj.text) or "") or ""
+            found.append({"before_header": obj.text, "after_header": obj.text, "before": before_text, "after": after})
     return found
 
 
@@ -586,7 +667,7 @@ def execute(module: AnsibleModule) -> Dict[str, Any]:
     result: Dict[str, Any] = {
         "changed": changed,
         "rivals": [],
-        "stale": ["%s %s" % (obj.kind, obj.text) for obj in plan.stale],
+        "stale": ["%s %s" % (obj.kind, obj.text) for obj in plan.stale] + ["mark %s" % rule for rule in run.leaving],
         "diff": diffs(run, plan, before) if changed else [],
     }
     if not module.check_mode and any(obj.kind in ("module", "link") for obj in plan.add):
@@ -614,21 +695,25 @@ def argument_spec() -> Dict[str, Any]:
         "modules": words(),
         "links": rows(name=name, type=text),
         "sysctls": rows(name=name, value=name, unless=text),
+        "marks": words(),
         "addresses": rows(address=name, interface=name),
         "routes": rows(family=family, to={"type": "str", "default": "default"}, via=name, interface=text,
                        table={"type": "int"}),
         "rules": rows(family=family, source=name, protocol={"type": "str", "choices": ["tcp", "udp", "sctp"]},
                       source_port={"type": "int"}, table={"type": "int", "required": True},
                       priority={"type": "int", "required": True}),
-        "files": rows(path={"type": "path", "required": True}, content=name, mode={"type": "str", "default": "0644"}),
+        "files": rows(path={"type": "path", "required": True}, content=name, mode={"type": "str", "default": "0644"},
+                      redact=text),
         "secret_files": rows(path={"type": "path", "required": True},
                              content={"type": "str", "required": True, "no_log": True},
-                             mode={"type": "str", "default": "0600"}),
+                             mode={"type": "str", "default": "0600"}, redact=text),
         "moving": rows(address=name, interface=name),
-        "daemons": rows(unit=name, program=name, files={"type": "list", "elements": "path", "required": True},
+        "daemons": rows(unit=name, program=name, folders={"type": "list", "elements": "path", "default": []},
+                        files={"type": "list", "elements": "path", "required": True},
                         judge={"type": "list", "elements": "str", "required": True}, harmless=words()),
         "masked_units": words(),
         "units": words(),
+        "idle_units": words(),
     }  # fmt: skip
     return {
         "record": {"type": "path", "required": True},

@@ -18,8 +18,8 @@ description:
   - Drift are services that are missing or have other attributes, real servers with other attributes or another weight,
     real servers that nobody described, a real server that keepalived holds up and that is missing or at weight 0, and
     one that keepalived has taken out and that is there all the same.
-  - What health checks did is no drift; a real server that is down is not put back, whatever O(repair) says. The
-    fallback server may be there or not. Services that are not described are never touched.
+  - What health checks did is no drift; a real server that is down is not put back, whatever O(repair) says. Nor is
+    the fallback server while they are down. Services that are not described are never touched.
   - keepalived's opinion comes from what it writes at C(SIGUSR1). Without it, real servers that are missing or at
     weight 0 are taken for down.
   - A difference counts only when it is still there after some seconds, since a check or a reload may be about to change
@@ -33,7 +33,10 @@ options:
     type: raw
     required: true
   repair:
-    description: Whether to change the kernel's table back. Otherwise differences are reported and warned of.
+    description:
+      - Whether to change the kernel's table back. Otherwise differences are reported and warned of.
+      - A fallback that answers beside the real servers is taken out in any case. That is nobody's doing. keepalived
+        forgets that it is there when it is reloaded meanwhile.
     type: bool
     default: false
   record:
@@ -79,7 +82,6 @@ opinions:
   sample: true
 """
 
-import json
 import os
 import stat
 import time
@@ -157,8 +159,7 @@ def _read_own(path: str) -> str:
 def look(watched: List[d.Watched], keepalived: Keepalived) -> Tuple[List[d.Drift], t.Table]:
     """What differs now. Opinions are asked for first: what a check changes in between is looked at again."""
     opinions = keepalived.opinions()
-    ipvs = kernel.connect()
-    current = ipvs.read().table if ipvs else {}
+    current = kernel.table_now()
     return d.find(watched, current, opinions), current
 
 
@@ -183,8 +184,7 @@ def leftovers(path: str, watched: List[d.Watched], current: t.Table) -> List[Act
 
 def run(module: Any) -> Dict[str, Any]:
     """Compare, and mend what is asked for."""
-    rows = module.params["watched"]
-    watched = d.parse_watched(json.loads(rows) if isinstance(rows, str) else rows)
+    watched = d.parse_watched(module.params["watched"])
     path = module.params["record"]
     taken_over = bool(path) and os.path.exists(path)
     keepalived = Keepalived(module)
@@ -194,12 +194,13 @@ def run(module: Any) -> Dict[str, Any]:
         return {"changed": False, "drift": [], "commands": [], "opinions": False}
     found, current = settled(watched, keepalived)
     mend = module.params["repair"] or taken_over
-    actions = [one.action for one in found] if mend else []
+    left = [] if mend else [one.text for one in found if not one.forgotten]
+    actions = [one.action for one in found if mend or one.forgotten]
     removals = leftovers(path, watched, current) if taken_over else []
-    if found and not mend:
+    if left:
         module.warn(
             "The kernel's table is not what keepalived believes it to be: %s. Find out who changed it; the role mends"
-            " it with keepalived_repair_drift: true." % "; ".join(one.text for one in found)
+            " it with keepalived_repair_drift: true." % "; ".join(left)
         )
     if not module.check_mode:
         if actions or removals:

@@ -16,7 +16,8 @@ description:
   - Looks which VIPs are on the host's interfaces. C(lvs.cluster.site) asks it of every director before it changes any
     host, so that the ones that stand by come first.
   - Fails when the host cannot hold them as described. An interface is missing, an address that adverts come from is not
-    on its interface, or a VIP is in no network of its interface and no prefix length was stated for it.
+    on its interface, the host has another name than O(node), or a VIP is in no network of its interface and no prefix
+    length was stated for it.
   - Reads only.
 options:
   vips:
@@ -63,6 +64,9 @@ options:
       - The daemon that moves the VIPs. Where the host holds VIPs while it does not run, they were put there in another
         way, and the host is to be set up first, so that nobody else takes them meanwhile.
     type: str
+  node:
+    description: The name that the host must have, as C(uname -n) prints it. Case does not count.
+    type: str
 extends_documentation_fragment:
   - lvs.cluster.attributes
 """
@@ -90,7 +94,8 @@ rank:
 
 import ipaddress
 import json
-from typing import Any, Dict, List, Tuple
+import os
+from typing import Any, Dict, List, Optional, Tuple
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -116,8 +121,8 @@ def look(links: Rows, vips: Rows, sources: Rows) -> Tuple[List[str], List[str]]:
     for row in sources:
         if row["interface"] in on and not _has(on[row["interface"]], row["address"]):
             wrong.append(
-                "%s, which adverts are to come from, is not on %s: say the host's own address there with"
-                " lvs_vrrp_address (or lvs_address), or use lvs_vrrp.unicast: false"
+                "%s, which adverts or heartbeats are to come from, is not on %s: say the host's own address there with"
+                " lvs_vrrp_address (or lvs_address), or use multicast (lvs_vrrp.unicast: false, or lvs_heartbeat.media)"
                 % (row["address"], row["interface"])
             )
     moving = {ipaddress.ip_address(row["address"]) for row in vips}
@@ -146,11 +151,22 @@ def _networks(interfaces: List[Any], row: Dict[str, Any]) -> str:
     return ", ".join(found) or "it has none"
 
 
+def misnamed(wanted: Optional[str], name: str) -> List[str]:
+    """What is wrong with the host's name."""
+    if wanted is None or wanted.lower() == name.lower():
+        return []
+    return [
+        "`uname -n` says %s here, and the inventory %s: directors would not know each other; set lvs_node_name: %s for"
+        " this host, or correct its name" % (name, wanted, name)
+    ]
+
+
 def run(module: Any) -> Dict[str, Any]:
     """Return what the host holds."""
     environment = {"LC_ALL": "C"}
     _status, out, _err = module.run_command(["ip", "-j", "address", "show"], check_rc=True, environ_update=environment)
     held, wrong = look([row for row in json.loads(out or "[]") if row], module.params["vips"], module.params["sources"])
+    wrong += misnamed(module.params["node"], os.uname().nodename)
     if wrong:
         module.fail_json(msg="This director cannot hold the VIPs as described:\n" + "\n".join(wrong))
     rank = len(held)
@@ -170,6 +186,7 @@ def main() -> None:
         "vips": {"type": "list", "elements": "dict", "required": True, "options": vip},
         "sources": {"type": "list", "elements": "dict", "default": [], "options": source},
         "unit": {"type": "str"},
+        "node": {"type": "str"},
     }
     module = AnsibleModule(argument_spec=arguments, supports_check_mode=True)
     module.exit_json(**run(module))

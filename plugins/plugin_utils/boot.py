@@ -72,6 +72,33 @@ RestartSec=1
 TimeoutStopSec=10
 """
 
+LDIRECTORD = "ldirectord.service"
+LDIRECTORD_DROP_IN = "/etc/systemd/system/ldirectord.service.d/lvs-cluster.conf"
+
+# ldirectord's own `stop` only tells it to. Who starts it again before it has ended finds it running and gives up, so
+# stopping waits for its end here; what is left then are children of one that was killed. They would go on with the old
+# file beside the next one's. It has no reason to end by itself, so it comes back, and finds its rows as they were. The
+# package's unit touches a file in a folder that not every host has.
+LDIRECTORD_DROP_IN_CONTENT = """\
+# Written by Ansible (lvs.cluster); changes are overwritten.
+[Unit]
+After=lvs-cluster.service network-online.target
+StartLimitIntervalSec=0
+
+[Service]
+ExecStartPre=/bin/mkdir -p /run/lock/subsys
+ExecStop=/bin/sh -c 'while kill -0 "$$(cat /run/ldirectord.ldirectord.pid)"; do sleep 0.2; done 2>/dev/null'
+KillMode=control-group
+TimeoutStopSec=30
+Restart=always
+RestartSec=1
+"""
+
+MAINTENANCE_CONTENT = """\
+Written by Ansible (lvs.cluster); changes are overwritten.
+A file here that is named as a real server's address or name, with :PORT or without, takes it out of service.
+"""
+
 RELEASE_CONTENT = """\
 #!/bin/sh
 # Written by Ansible (lvs.cluster); changes are overwritten.
@@ -143,6 +170,15 @@ while read -r name _ value; do
 done <<END
 $(each sysctl)
 END
+
+# Marks stand before the table that counts them. The file replaces our own nftables table and nothing else.
+if [ -s marks.nft ]; then
+    if ! command -v nft >/dev/null; then
+        fail "marks.nft: nft is not installed"
+    else
+        said=$(nft -f marks.nft 2>&1) || fail "marks.nft: $said"
+    fi
+fi
 
 # The table stands before the addresses, so that no packet for a VIP finds a director without rows. Rows that are there
 # already are left as they are.

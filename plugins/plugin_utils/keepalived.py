@@ -8,14 +8,19 @@ are none of its business: the file that holds them is included.
 
 from __future__ import annotations
 
-import ipaddress
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Union
 
+from ansible_collections.lvs.cluster.plugins.plugin_utils.rendering import (
+    HEADER,
+    by_mark,
+    persistence_mask,
+    raw_lines,
+)
+
 CONF = "/etc/keepalived/keepalived.conf"
 SECRETS = "/etc/keepalived/lvs-secrets.conf"
-HEADER = "# Written by Ansible (lvs.cluster) from the inventory; changes are overwritten.\n"
 
 View = Mapping[str, Any]
 Entry = Union[str, tuple[str, "list[Any]"]]
@@ -33,7 +38,6 @@ CHECKERS = {
     "script": "MISC_CHECK",
     "file": "FILE_CHECK",
 }
-FULL = {4: 32, 6: 128}
 
 
 def configuration(view: View) -> str:
@@ -41,13 +45,15 @@ def configuration(view: View) -> str:
     blocks: list[Entry] = [_global(view)]
     if view["vrrp"]:
         blocks += _vrrp(view)
-    files = dict.fromkeys(one["check"]["file"] for one in view["watched"] if one["check"]["type"] == "file")
+    # Another engine may watch while keepalived moves the VIPs.
+    watched = view["watched"] if view["health"] == "keepalived" else ()
+    files = dict.fromkeys(one["check"]["file"] for one in watched if one["check"]["type"] == "file")
     names = {path: f"lvs-file-{number}" for number, path in enumerate(files, 1)}
     # Deciding is the real server's check: in the definition a weight of 0 would mean that nothing is added.
     blocks += [(f"track_file {name}", [f"file {plain(path)}"]) for path, name in names.items()]
-    for one in view["watched"]:
+    for one in watched:
         blocks += [f"# {one['name']}", _virtual_server(one, names)]
-    blocks += _raw(view["keepalived"]["text"])
+    blocks += raw_lines(view["keepalived"]["text"])
     return HEADER + "".join(printed(block) for block in blocks)
 
 
@@ -83,11 +89,6 @@ def number(value: float) -> str:
     return f"{value:g}"
 
 
-def _raw(text: str | None) -> list[str]:
-    """Return the operator's own lines."""
-    return [line.rstrip() for line in (text or "").splitlines() if line.strip()]
-
-
 def _global(view: View) -> Entry:
     lines: list[Entry] = [
         f"router_id {plain(view['host'])}",
@@ -99,7 +100,7 @@ def _global(view: View) -> Entry:
         lines.append(f"vrrp_version {view['vrrp']['version']}")
         if view["sync"]:
             lines.append(_sync_daemon(view))
-    return "global_defs", [*lines, *_raw(view["keepalived"]["global"])]
+    return "global_defs", [*lines, *raw_lines(view["keepalived"]["global"])]
 
 
 def _sync_daemon(view: View) -> str:
@@ -216,8 +217,8 @@ def _instance(
     return f"vrrp_instance {member['name']}", [
         *lines,
         *following,
-        *_raw(vrrp["keepalived"]),
-        *_raw(group["keepalived"]),
+        *raw_lines(vrrp["keepalived"]),
+        *raw_lines(group["keepalived"]),
     ]
 
 
@@ -239,11 +240,15 @@ def _garp(garp: Mapping[str, Any] | None) -> list[Entry]:
 
 def _virtual_server(one: Mapping[str, Any], files: Mapping[str, str]) -> Entry:
     row, check = one["row"], one["check"]
-    lines: list[Entry] = [f"lvs_sched {row['scheduler']}", *row["scheduler_flags"]]
+    # Else keepalived takes the family of the first real server, which need not be that of a tunnel's inner packets.
+    lines: list[Entry] = [f"ip_family {'inet6' if row['family'] == 'ipv6' else 'inet'}"] if by_mark(row) else []
+    lines += [f"lvs_sched {row['scheduler']}", *row["scheduler_flags"]]
     if row["one_packet"]:
         lines.append("ops")
     method = _method(row["real_servers"])
-    lines += [f"lvs_method {method}", f"protocol {row['protocol'].upper()}"]
+    lines.append(f"lvs_method {method}")
+    if not by_mark(row):
+        lines.append(f"protocol {row['protocol'].upper()}")
     lines += _persistence(row)
     if check["type"] != "none":
         lines.append(f"delay_loop {number(check['interval'])}")
@@ -251,16 +256,22 @@ def _virtual_server(one: Mapping[str, Any], files: Mapping[str, str]) -> Entry:
     lines += [word for word in ("inhibit_on_failure", "alpha", "omega") if one[word]]
     if one["fallback"] and not _standing_in(one):
         fallback = one["fallback"]
-        lines.append(f"sorry_server {fallback['address']} {fallback['port']}")
+        lines.append(f"sorry_server {_target(row, fallback)}")
         if METHODS[fallback["forward"]] != method:
             lines.append(f"sorry_server_lvs_method {METHODS[fallback['forward']]}")
-    lines += _raw(one["keepalived"])
+    lines += raw_lines(one["keepalived"])
     for server, raw in zip(row["real_servers"], one["servers"]):
-        lines.append(_real_server(server, check, files, raw))
+        lines.append(_real_server(row, server, check, files, raw))
     standing_in = _standing_in(one)
     if standing_in:
         lines.append(standing_in)
-    return f"virtual_server {row['address']} {row['port']}", lines
+    identity = f"fwmark {row['fwmark']}" if by_mark(row) else f"{row['address']} {row['port']}"
+    return f"virtual_server {identity}", lines
+
+
+def _target(row: Mapping[str, Any], server: Mapping[str, Any]) -> str:
+    """Print a server's address and port. Behind a mark keepalived wants to hear of none."""
+    return str(server["address"]) if by_mark(row) else f"{server['address']} {server['port']}"
 
 
 def _method(servers: Sequence[Mapping[str, Any]]) -> str:
@@ -272,10 +283,8 @@ def _persistence(row: Mapping[str, Any]) -> list[Entry]:
     if not persistence:
         return []
     lines: list[Entry] = [f"persistence_timeout {persistence['timeout']}"]
-    version = ipaddress.ip_address(row["address"]).version
-    length = persistence["netmask"]
-    if length != FULL[version]:
-        mask = ipaddress.ip_network(f"0.0.0.0/{length}").netmask if version == 4 else length
+    mask = persistence_mask(row)
+    if mask:
         lines.append(f"persistence_granularity {mask}")
     if persistence["engine"]:
         lines.append(f"persistence_engine {persistence['engine']}")
@@ -291,7 +300,7 @@ def _standing_in(one: Mapping[str, Any]) -> Entry | None:
     lines: list[Entry] = ["weight 1"]
     if method != _method(row["real_servers"]):
         lines.append(f"lvs_method {method}")
-    return f"real_server {fallback['address']} {fallback['port']}", lines
+    return f"real_server {_target(row, fallback)}", lines
 
 
 def _quorum(one: Mapping[str, Any]) -> list[Entry]:
@@ -304,7 +313,11 @@ def _quorum(one: Mapping[str, Any]) -> list[Entry]:
 
 
 def _real_server(
-    server: Mapping[str, Any], check: Mapping[str, Any], files: Mapping[str, str], raw: str | None
+    row: Mapping[str, Any],
+    server: Mapping[str, Any],
+    check: Mapping[str, Any],
+    files: Mapping[str, str],
+    raw: str | None,
 ) -> Entry:
     lines: list[Entry] = [f"weight {server['weight']}"]
     for key, word in (("upper_threshold", "uthreshold"), ("lower_threshold", "lthreshold")):
@@ -313,8 +326,8 @@ def _real_server(
     if check["type"] == "file":
         lines.append(("FILE_CHECK", [f"track_file {files[check['file']]}", f"weight {check['weight']}"]))
     elif check["type"] != "none":
-        lines.append((CHECKERS[check["type"]], [*_checker(check), *_timing(check), *_raw(check["keepalived"])]))
-    return f"real_server {server['address']} {server['port']}", [*lines, *_raw(raw)]
+        lines.append((CHECKERS[check["type"]], [*_checker(check), *_timing(check), *raw_lines(check["keepalived"])]))
+    return f"real_server {_target(row, server)}", [*lines, *raw_lines(raw)]
 
 
 def _checker(check: Mapping[str, Any]) -> Iterable[Entry]:

@@ -95,6 +95,27 @@ class Integer:
 
 
 @dataclass(frozen=True)
+class IntegerRange:
+    """A whole number, or two with a dash between: all from the first to the second."""
+
+    minimum: int
+    maximum: int
+
+    def words(self) -> str:
+        return f"whole number {self.minimum}..{self.maximum}, or a range such as 100-199"
+
+    def read(self, value: Any, path: str, report: Report) -> tuple[int, int]:
+        ends = value.split("-") if isinstance(value, str) and value.count("-") == 1 else [value]
+        try:
+            first, last = (Integer(self.minimum, self.maximum).read(end, path, report) for end in (ends[0], ends[-1]))
+        except Refused:
+            raise Refused(f"{show(value)} is not a {self.words()}", "write the first and the last of them") from None
+        if first > last:
+            raise Refused(f"{show(value)} ends before it begins", f"write {last}-{first}")
+        return first, last
+
+
+@dataclass(frozen=True)
 class Number:
     """A number with a fraction, in a range: what counts seconds."""
 
@@ -360,6 +381,10 @@ class Section:
             field.name: read_field(field, value.get(field.name), f"{path}.{field.name}", report)
             for field in self.fields
         }
+
+    def defaults(self) -> dict[str, Any]:
+        """Return what a mapping without keys means, where none is required."""
+        return {field.name: field.default for field in self.fields}
 
     def _known(self) -> list[str]:
         return [field.name for field in self.fields if not field.later]

@@ -142,7 +142,8 @@ def check_failover(member: Members, failover: Any, problems: Problems) -> None:
             "lvs_failover",
             f"the group {member.pair[0]} has {len(member.directors)} directors and nobody to move the VIPs: every"
             " director would hold them",
-            "name one director, or say who moves them: lvs_failover: keepalived, or external where something else does",
+            "name one director, or say who moves them: lvs_failover: keepalived, heartbeat, or external where something"
+            " else does",
         )
 
 
@@ -176,6 +177,12 @@ class Host:
     vrrp: Mapping[str, Vip] = field(default_factory=dict)
     gateway_interface: str | None = None
     priority: int | None = None
+    node_name: str | None = None
+
+    @property
+    def node(self) -> str:
+        """Return the name that heartbeat knows the director by, which counts without its case."""
+        return (self.node_name or self.name).lower()
 
     def address(self, family: str, forward: str) -> Address | None:
         """Return the address that serves a VIP of the family. Only a tunnel crosses families; "" was refused."""
@@ -206,6 +213,7 @@ class Host:
             **self.record(),
             "gateway_interface": self.gateway_interface or self.interface,
             "sources": {family: self.source(family) for family in FAMILIES.values()},
+            "node": self.node,
         }
 
     def record(self) -> dict[str, Any]:
@@ -261,6 +269,7 @@ def read_host(name: str, variables: Mapping[str, Any], problems: Problems) -> Ho
         vrrp,
         read["lvs_gateway_interface"] or None,
         known(read["lvs_priority"]),
+        read["lvs_node_name"] or None,
     )
 
 

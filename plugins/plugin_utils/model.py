@@ -13,7 +13,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.lvs.cluster.plugins.plugin_utils import schema, syncing, vrrp
+from ansible_collections.lvs.cluster.plugins.plugin_utils import (
+    marks,
+    schema,
+    syncing,
+    takeover,
+    vrrp,
+    watching_ldirectord,
+)
 from ansible_collections.lvs.cluster.plugins.plugin_utils.members import (
     FAMILIES,
     FULL_PREFIX,
@@ -35,8 +42,8 @@ from ansible_collections.lvs.cluster.plugins.plugin_utils.schema import Address
 from ansible_collections.lvs.cluster.plugins.plugin_utils.services import (
     Service,
     check_services,
+    prefixes,
     read_services,
-    with_prefixes,
 )
 
 
@@ -75,13 +82,17 @@ def _build_cluster(member: Members, hostvars: HostVars, groups: Groups, problems
     if settings["lvs_services"] == []:
         problems.add("lvs_services", "is an empty list", "describe at least one service")
     services = read_services(settings, member, hosts, hostvars, problems)
+    services = marks.with_marks(services, settings, problems)
     check_services(services, problems)
     _check_hosts(member, hosts, services, problems)
-    complete = with_prefixes(services, problems)
-    vrrp.check_vrrp(settings, member, hosts, _vips(complete), problems)
+    vips = _vips(services, prefixes(services, problems))
+    vrrp.check_unused(settings, problems)
+    vrrp.check_vrrp(settings, member, hosts, vips, problems)
+    takeover.check_heartbeat(settings, member, hosts, vips, problems)
     syncing.check_sync(settings, services, problems)
     _check_engine(settings, problems)
-    return {} if problems else _as_cluster(member, hosts, settings, complete)
+    watching_ldirectord.check_services(settings, services, problems)
+    return {} if problems else _as_cluster(member, hosts, settings, services, vips)
 
 
 def _check_engine(settings: Mapping[str, Any], problems: Problems) -> None:
@@ -92,10 +103,17 @@ def _check_engine(settings: Mapping[str, Any], problems: Problems) -> None:
             "nobody would act on it: keepalived is neither lvs_health nor lvs_failover",
             "leave it out, or choose keepalived",
         )
-    if settings["lvs_health"] == "keepalived" and settings["lvs_removed"] == "quiesce":
+    if settings["lvs_ldirectord"] and settings["lvs_health"] != "ldirectord":
+        problems.add(
+            "lvs_ldirectord",
+            "nobody would act on it: lvs_health is not ldirectord",
+            "leave it out, or choose lvs_health: ldirectord",
+        )
+    engine = settings["lvs_health"]
+    if engine in ("keepalived", "ldirectord") and settings["lvs_removed"] == "quiesce":
         problems.add(
             "lvs_removed",
-            "keepalived deletes at once what leaves its file, and cannot quiesce it",
+            f"{engine} deletes at once what leaves its file, and cannot quiesce it",
             "leave it out; give a real server weight 0 first, and take it away when its connections have ended",
         )
 
@@ -104,7 +122,8 @@ def _check_hosts(member: Members, hosts: Mapping[str, Host], services: Sequence[
     vips: dict[Address, str] = {}
     families: dict[str, str] = {}
     for service in services:
-        vips.setdefault(service.vip, service.path)
+        for vip in service.vips:
+            vips.setdefault(vip.address, service.path)
         families.setdefault(service.family, service.path)
     for name in member.directors:
         _check_director(hosts[name], families, problems)
@@ -143,7 +162,8 @@ def _check_outsiders(services: Sequence[Service], vips: Mapping[Address, str], p
     """A real server named by address must not be a VIP of another service: that lives on the director."""
     for service in services:
         for server in service.real_servers:
-            if server.host is None and server.address in vips and server.address != service.vip:
+            own = any(server.address == vip.address for vip in service.vips)
+            if server.host is None and server.address in vips and not own:
                 path = vips[server.address]
                 if path != service.path:
                     problems.add(
@@ -157,10 +177,12 @@ def _check_outsiders(services: Sequence[Service], vips: Mapping[Address, str], p
 
 
 def _as_cluster(
-    member: Members, hosts: Mapping[str, Host], settings: Mapping[str, Any], services: Sequence[tuple[Service, int]]
+    member: Members,
+    hosts: Mapping[str, Host],
+    settings: Mapping[str, Any],
+    services: Sequence[Service],
+    vips: list[dict[str, Any]],
 ) -> dict[str, Any]:
-    plain = [service for service, _ in services]
-    vips = _vips(services)
     gateway_vips = [_as_gateway(vip) for vip in settings["lvs_gateway_vip"]]
     return {
         "name": member.name,
@@ -168,39 +190,46 @@ def _as_cluster(
         "failover": settings["lvs_failover"],
         "removed": settings["lvs_removed"],
         "directors": {name: hosts[name].as_director() for name in _ranked(member, hosts, settings)},
-        "realservers": _realserver_records(member, hosts, plain),
+        "realservers": _realserver_records(member, hosts, services),
         "vips": vips,
-        "forwards": _forwards((service.family, service.forward) for service in plain),
-        "schedulers": sorted({str(service.scheduler) for service in plain}),
-        "services": [_as_service(service, prefix) for service, prefix in services],
-        "table": [_as_row(service) for service in plain],
-        "watched": [_as_watched(service) for service in plain] if settings["lvs_health"] != "none" else [],
+        "forwards": _forwards((service.family, service.forward) for service in services),
+        "schedulers": sorted({str(service.scheduler) for service in services}),
+        "services": [_as_service(service) for service in services],
+        "marks": marks.plan_marks(services),
+        "table": [_as_row(service) for service in services],
+        "watched": [_as_watched(service) for service in services] if settings["lvs_health"] != "none" else [],
         "vrrp": vrrp.plan_vrrp(settings, member, hosts, vips, gateway_vips),
+        "heartbeat": takeover.plan_heartbeat(settings, member, hosts, gateway_vips),
         "gateway_vips": gateway_vips,
-        "keepalived": settings["lvs_keepalived"] or schema.KEEPALIVED.read({}, "", problems_are_impossible),
+        "keepalived": settings["lvs_keepalived"] or schema.KEEPALIVED.defaults(),
+        "ldirectord": watching_ldirectord.plan(settings, services),
         "sync": syncing.plan_sync(settings),
         "timeouts": syncing.plan_timeouts(settings),
     }
 
 
-def problems_are_impossible(*_problem: str) -> None:
-    """Stands where defaults are read."""
-
-
 def _ranked(member: Members, hosts: Mapping[str, Host], settings: Mapping[str, Any]) -> list[str]:
     """Return the directors, the one that is meant to be active first."""
-    if settings["lvs_failover"] != "keepalived":
+    if settings["lvs_failover"] not in vrrp.MOVERS:
         return list(member.directors)
     ranks = vrrp.priorities(member, hosts)
     return sorted(member.directors, key=lambda name: -ranks[name])
 
 
-def _vips(services: Sequence[tuple[Service, int]]) -> list[dict[str, Any]]:
+def _vips(services: Sequence[Service], lengths: Mapping[Address, int]) -> list[dict[str, Any]]:
     unique: dict[Address, dict[str, Any]] = {}
-    for service, prefix in services:
-        vip = {"address": str(service.vip), "prefix": prefix, "family": service.family, "path": service.path}
-        known = unique.setdefault(service.vip, {**vip, "stated": False})
-        known["stated"] = known["stated"] or service.prefix is not None
+    for service in services:
+        for vip in service.vips:
+            unique.setdefault(
+                vip.address,
+                {
+                    "address": str(vip.address),
+                    "prefix": lengths.get(vip.address, FULL_PREFIX[service.family]),
+                    "family": service.family,
+                    "path": service.path,
+                    "stated": vip.address in lengths,
+                },
+            )
     return list(unique.values())
 
 
@@ -215,11 +244,12 @@ def _as_gateway(vip: schema.Vip) -> dict[str, Any]:
 
 
 def _as_watched(service: Service) -> dict[str, Any]:
-    """Return what keepalived needs beside the service's row, in the row's order."""
+    """Return what a health engine needs beside the service's row, in the row's order."""
     return {
         "name": service.name,
+        "entry": service.entry,
         **service.watched,
-        "servers": [server.keepalived for server in service.real_servers],
+        "servers": [server.lines for server in service.real_servers],
     }
 
 
@@ -259,27 +289,30 @@ class Duties:
     def add(self, service: Service, address: Address, port: int, forward: str) -> None:
         self._forwards.add((service.family, forward))
         if forward == "nat":
-            flow = {
-                "family": service.family,
-                "address": str(address),
-                "protocol": service.protocol,
-                "port": port,
-            }
-            self._flows.setdefault(tuple(flow.values()), flow)
+            # Behind a mark the server answers from the ports that clients name.
+            for own in (service.ports or [0]) if service.by_mark else [port]:
+                flow = {
+                    "family": service.family,
+                    "address": str(address),
+                    "protocol": service.protocol,
+                    "port": own,
+                }
+                self._flows.setdefault(tuple(flow.values()), flow)
             return
         tunnel = service.tunnel if forward == "tun" else None
         kind = tunnel["type"] if tunnel else None
         outer = FAMILIES[address.version]
-        self._hidden.setdefault(
-            (service.vip, forward, kind, outer),
-            {
-                "address": str(service.vip),
-                "family": service.family,
-                "forward": forward,
-                "tunnel": dict(tunnel) if tunnel else None,
-                "outer": outer,
-            },
-        )
+        for vip in service.vips:
+            self._hidden.setdefault(
+                (vip.address, forward, kind, outer),
+                {
+                    "address": str(vip.address),
+                    "family": service.family,
+                    "forward": forward,
+                    "tunnel": dict(tunnel) if tunnel else None,
+                    "outer": outer,
+                },
+            )
 
     def record(self) -> dict[str, Any]:
         return {
@@ -289,15 +322,15 @@ class Duties:
         }
 
 
-def _as_service(service: Service, prefix: int) -> dict[str, Any]:
+def _as_service(service: Service) -> dict[str, Any]:
     return {
         "name": service.name,
         "path": service.path,
         "family": service.family,
-        "vip": str(service.vip),
-        "prefix": prefix,
+        "vips": [str(vip.address) for vip in service.vips],
+        "ports": list(service.ports),
         "protocol": service.protocol,
-        "port": service.port,
+        "fwmark": service.fwmark,
         "forward": service.forward,
         "tunnel": dict(service.tunnel) if service.tunnel else None,
         "real_servers": [
@@ -307,13 +340,18 @@ def _as_service(service: Service, prefix: int) -> dict[str, Any]:
     }
 
 
+def _identity(service: Service) -> dict[str, Any]:
+    if service.by_mark:
+        return {"fwmark": service.fwmark, "family": service.family}
+    (vip,), (port,) = service.vips, service.ports
+    return {"address": str(vip.address), "port": port, "protocol": service.protocol}
+
+
 def _as_row(service: Service) -> dict[str, Any]:
     """Return the row as the ipvs module takes it: complete, so that what nobody says returns to its default."""
     tunnel = {"tunnel": {"type": service.tunnel["type"]}} if service.tunnel else {}
     return {
-        "address": str(service.vip),
-        "port": service.port,
-        "protocol": service.protocol,
+        **_identity(service),
         "scheduler": service.scheduler,
         "scheduler_flags": list(service.scheduler_flags),
         "one_packet": service.one_packet,

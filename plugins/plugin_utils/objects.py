@@ -7,9 +7,11 @@ Pure: the view says what the host is, the options are the role's own variables.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
-from ansible_collections.lvs.cluster.plugins.plugin_utils import boot, keepalived
+from ansible_collections.lvs.cluster.plugins.module_utils import table
+from ansible_collections.lvs.cluster.plugins.plugin_utils import boot, keepalived, ldirectord, marks
 
 # The distributions' own loaders of the IPVS table: Debian's clears the table when it stops, EL's saves it. Ours is the
 # only one, so they are masked.
@@ -30,25 +32,25 @@ class ObjectsError(ValueError):
 
 
 def director_objects(view: dict[str, Any], sysctls: dict[str, Any], conn_tab_bits: int = 0) -> dict[str, Any]:
-    """What a director has beside its table: forwarding for NAT, and the VIPs on its interface.
+    """What a director has beside its table: forwarding for NAT, firewall marks, and the VIPs on its interface.
 
     :param conn_tab_bits: the size of the kernel's connection table as a power of two; 0 leaves it to the kernel.
     """
-    if not view.get("director"):
-        raise ObjectsError(_not_a(view, "director"))
+    require(view, "director")
     wanted = dict(EXPIRE)
     for family in ("ipv4", "ipv6"):
         if "nat" in view["forwards"][family]:
             wanted.update(_forwarding(family, view["interface"]))
-    return _config(
+    return config_of(
         "director",
         module_options=[f"options ip_vs conn_tab_bits={conn_tab_bits}"] if conn_tab_bits else [],
         modules=["ip_vs"],
         sysctls=wanted | sysctls,
+        marks=marks.rules(view.get("marks", ())),
         addresses=[
             {"address": f"{vip['address']}/{vip['prefix']}", "interface": view["interface"]} for vip in view["vips"]
         ],
-        moving=_moving(view),
+        moving=moving_vips(view),
         masked_units=MASKED,
     )
 
@@ -58,21 +60,22 @@ def keepalived_objects(view: dict[str, Any], options: dict[str, Any]) -> dict[st
 
     :param options: `password`, which is in no view.
     """
-    if not view.get("director"):
-        raise ObjectsError(_not_a(view, "director"))
+    require(view, "director")
     if not uses_keepalived(view):
         raise ObjectsError(
             f"{view['host']} has no use for keepalived: neither lvs_health nor lvs_failover is keepalived; say so, or"
             " don't apply the role"
         )
-    moving = _moving(view)
+    # What another engine moves is not keepalived's to take away when it ends.
+    moving = moving_vips(view)
+    released = moving if view["vrrp"] else []
     stop = boot.RELEASE_SYNC if view["sync"] and view["vrrp"] else ""
     secret = keepalived.secrets(view, options["password"])
-    config = _config("keepalived", modules=["ip_vs"], sysctls={}, moving=moving)
+    config = config_of("keepalived", modules=["ip_vs"], sysctls={}, moving=moving)
     config["files"] += [
         {"path": boot.KEEPALIVED_DROP_IN, "content": boot.KEEPALIVED_DROP_IN_CONTENT},
         {"path": boot.RELEASE, "content": boot.RELEASE_CONTENT.format(stop=stop), "mode": "0755"},
-        {"path": boot.MOVING, "content": "".join(f"{vip['address']} {vip['interface']}\n" for vip in moving)},
+        {"path": boot.MOVING, "content": moving_lines(released)},
         {"path": keepalived.CONF, "content": keepalived.configuration(view)},
     ]
     config["secret_files"] = [{"path": keepalived.SECRETS, "content": secret}] if secret else []
@@ -89,17 +92,67 @@ def keepalived_objects(view: dict[str, Any], options: dict[str, Any]) -> dict[st
     return config
 
 
+def ldirectord_objects(view: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+    """What a director has so that ldirectord watches real servers.
+
+    :param options: `services`, the inventory's lvs_services where a check has a secret, which is in no view; `sysctls`;
+        `modules`, whether the Perl modules that checks need are there already.
+    """
+    require(view, "director")
+    if view["health"] != "ldirectord":
+        raise ObjectsError(
+            f"{view['host']} has no use for ldirectord: lvs_health is {view['health']}; say so, or don't apply the role"
+        )
+    config = config_of("ldirectord", modules=["ip_vs"], sysctls=_expiry(view) | options["sysctls"])
+    content = ldirectord.configuration(view, ldirectord.secrets_of(options["services"]))
+    row = {"path": ldirectord.CONF, "content": content, "mode": "0600", "redact": ldirectord.REDACT}
+    secret = re.search(ldirectord.REDACT, content, re.MULTILINE)
+    rows = [one["row"] for one in view["watched"]]
+    config["files"] += [
+        {"path": boot.LDIRECTORD_DROP_IN, "content": boot.LDIRECTORD_DROP_IN_CONTENT},
+        # Before the file itself: whoever takes over finds in it the rows that are ldirectord's.
+        {"path": ldirectord.TABLE, "content": _saved(rows), "mode": "0600"},
+        *([] if secret else [row]),
+    ]
+    config["secret_files"] = [row] if secret else []
+    folder = view["ldirectord"]["maintenance_directory"]
+    if folder:
+        config["files"].append({"path": f"{folder}/README", "content": boot.MAINTENANCE_CONTENT})
+    started = view["failover"] == "heartbeat"
+    config["units"] = [boot.UNIT, *([] if started else [boot.LDIRECTORD])]
+    config["idle_units"] = [boot.LDIRECTORD] if started else []
+    config["daemons"] = [
+        {
+            "unit": boot.LDIRECTORD,
+            "program": "ldirectord",
+            "files": [ldirectord.CONF],
+            "judge": [*ldirectord.JUDGE, ldirectord.JUDGEMENT, "{program}", "modules" if options["modules"] else ""],
+        }
+    ]
+    return config
+
+
+def _expiry(view: dict[str, Any]) -> dict[str, Any]:
+    """Else a client that persistence knows would stay with a real server that keeps its row while it is dead."""
+    stays = any(one["inhibit_on_failure"] and one["row"]["persistence"] for one in view["watched"])
+    return {"net.ipv4.vs.expire_quiescent_template": 1} if stays else {}
+
+
+def _saved(rows: list[dict[str, Any]]) -> str:
+    """Rows as ipvsadm-save prints them, which is what the module ipvs takes for its record."""
+    return table.render(table.complete_table(table.parseconfig_of(rows)))
+
+
 def syncd_objects(view: dict[str, Any], sysctls: dict[str, Any]) -> dict[str, Any]:
     """What a director has so that it tells the others of its connections: sysctls, and a unit for after a reboot.
 
     With VRRP, keepalived runs the daemons, and the unit sets the timeouts alone.
     """
-    if not view.get("director"):
-        raise ObjectsError(_not_a(view, "director"))
+    require(view, "director")
     sync, timeouts = view["sync"], view["timeouts"]
     if not sync and not timeouts:
         raise ObjectsError(f"{view['host']} has no use for the role: set lvs_sync or lvs_timeouts, or don't apply it")
-    config = _config("syncd", modules=["ip_vs"], sysctls={**(sync or {}).get("sysctls", {}), **sysctls})
+    config = config_of("syncd", modules=["ip_vs"], sysctls={**(sync or {}).get("sysctls", {}), **sysctls})
     # A minus: what runs already, or is set already, is no failure.
     commands = []
     if timeouts:
@@ -140,11 +193,16 @@ def uses_keepalived(view: dict[str, Any]) -> bool:
     return "keepalived" in (view["health"], view["failover"])
 
 
-def _moving(view: dict[str, Any]) -> list[dict[str, str]]:
+def moving_vips(view: dict[str, Any]) -> list[dict[str, str]]:
     return [
         {"address": f"{vip['address']}/{vip['prefix']}", "interface": vip["interface"]}
         for vip in view.get("moving", ())
     ]
+
+
+def moving_lines(vips: list[dict[str, str]]) -> str:
+    """Print them for a shell that takes them away."""
+    return "".join(f"{vip['address']} {vip['interface']}\n" for vip in vips)
 
 
 def realserver_objects(view: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
@@ -153,8 +211,7 @@ def realserver_objects(view: dict[str, Any], options: dict[str, Any]) -> dict[st
     :param options: `device`, `gateway`, `gateway_addresses` (by family), `replace_default_route`, `table`, `sysctls`:
         the role's variables without their prefix.
     """
-    if not view.get("realserver"):
-        raise ObjectsError(_not_a(view, "real server"))
+    require(view, "realserver", "real server")
     modules, links, addresses = [], [], []
     sysctls: dict[str, Any] = {}
     if any(vip["family"] == "ipv4" for vip in view["hidden_vips"]):
@@ -176,7 +233,7 @@ def realserver_objects(view: dict[str, Any], options: dict[str, Any]) -> dict[st
         prefix = 32 if vip["family"] == "ipv4" else 128
         addresses.append({"address": f"{vip['address']}/{prefix}", "interface": device})
     rules, routes = _way_back(view, options)
-    return _config(
+    return config_of(
         "realserver",
         modules=modules,
         links=links,
@@ -232,7 +289,7 @@ def _way_back(view: dict[str, Any], options: dict[str, Any]) -> tuple[list[dict[
             {
                 "family": flow["family"],
                 "source": flow["address"],
-                "protocol": flow["protocol"],
+                **({"protocol": flow["protocol"]} if flow["protocol"] else {}),
                 "source_port": flow["port"],
                 "table": options["table"],
                 "priority": options["table"],
@@ -242,7 +299,7 @@ def _way_back(view: dict[str, Any], options: dict[str, Any]) -> tuple[list[dict[
     return rules, routes
 
 
-def _config(role: str, **parts: Any) -> dict[str, Any]:
+def config_of(role: str, **parts: Any) -> dict[str, Any]:
     """The host module's config: the role's objects, and the files and the unit that bring them back at boot."""
     sysctls = [_sysctl(name, value) for name, value in parts.pop("sysctls").items()]
     files = [{"path": boot.LOADER, "content": boot.LOADER_CONTENT, "mode": "0755"}]
@@ -274,8 +331,10 @@ def _lines(lines: list[str]) -> str:
     return "# Written by Ansible (lvs.cluster); changes are overwritten.\n" + "".join(line + "\n" for line in lines)
 
 
-def _not_a(view: dict[str, Any], role: str) -> str:
-    return (
-        f"{view['host']} is no {role} of a cluster: put it into the group that lvs_director_group or "
-        "lvs_realserver_group names, or don't apply the role to it"
-    )
+def require(view: dict[str, Any], part: str, words: str = "") -> None:
+    """Refuse a host that has no such part in a cluster."""
+    if not view.get(part):
+        raise ObjectsError(
+            f"{view['host']} is no {words or part} of a cluster: put it into the group that lvs_director_group or "
+            "lvs_realserver_group names, or don't apply the role to it"
+        )

@@ -18,6 +18,7 @@ from ansible_collections.lvs.cluster.plugins.plugin_utils.kinds import (
     Field,
     HostAddress,
     Integer,
+    IntegerRange,
     ListOf,
     Secret,
     Section,
@@ -45,12 +46,20 @@ from ansible_collections.lvs.cluster.plugins.plugin_utils.schema_engines import 
     TRACK_SCRIPT,
     VRRP,
 )
+from ansible_collections.lvs.cluster.plugins.plugin_utils.schema_heartbeat import (
+    HEARTBEAT,
+    MEDIUM,
+    NODE_NAME,
+    PING_GROUP,
+)
+from ansible_collections.lvs.cluster.plugins.plugin_utils.schema_ldirectord import LDIRECTORD, MAILING
 from ansible_collections.lvs.cluster.plugins.plugin_utils.schema_services import (
     CHECK,
     CHECK_KEYS,
     ENGINE_KEYS,
     FALLBACK,
     FORWARDS,
+    MAX_MARK,
     MAX_WEIGHT,
     PERSISTENCE,
     PROTOCOLS,
@@ -72,15 +81,21 @@ __all__ = [
     "FORWARDS",
     "Field",
     "GARP",
+    "HEARTBEAT",
     "HOST_VARIABLES",
     "INSTANCE",
     "Integer",
+    "IntegerRange",
     "KEEPALIVED",
+    "LDIRECTORD",
     "ListOf",
+    "MAILING",
+    "MEDIUM",
     "NAMES",
     "NOTIFY",
     "NOT_YET",
     "PERSISTENCE",
+    "PING_GROUP",
     "PROTOCOLS",
     "REAL_SERVER",
     "REQUIRED",
@@ -134,7 +149,7 @@ CLUSTER_VARIABLES = (
             (
                 Choice("none", "nobody watches: the table is what the inventory says"),
                 Choice("keepalived", "keepalived watches and owns the table"),
-                Choice("ldirectord", "ldirectord watches and owns the table", later=True),
+                Choice("ldirectord", "ldirectord watches and owns the table (Debian and its relatives only)"),
             )
         ),
         "Who watches the real servers.",
@@ -147,11 +162,19 @@ CLUSTER_VARIABLES = (
                 Choice("none", "the VIPs stay where the collection puts them: on the one director"),
                 Choice("keepalived", "keepalived moves them by VRRP"),
                 Choice("external", "something else does: the collection puts them on no director"),
-                Choice("heartbeat", "heartbeat moves them", later=True),
+                Choice("heartbeat", "heartbeat moves them, between two directors"),
             )
         ),
         "Who moves the virtual IPs when a director fails.",
         default="none",
+    ),
+    Field(
+        "lvs_fwmark_reserved",
+        ListOf(IntegerRange(1, MAX_MARK), single=True),
+        "Firewall marks that something else on the directors uses: group never makes one of them. Each is a number, or"
+        ' a range in quotes such as "100-199". A fwmark that a service says needs no place here.',
+        default=(),
+        default_words="none",
     ),
     Field(
         "lvs_removed",
@@ -163,6 +186,13 @@ CLUSTER_VARIABLES = (
         ),
         "What happens to a real server that leaves the inventory's list.",
         default="delete",
+    ),
+    Field(
+        "lvs_failback",
+        Boolean(),
+        "Whether a director that comes back takes the VIPs from the one that holds them, if its lvs_priority is higher."
+        " false: they stay where they are (nice_failback of old).",
+        default=True,
     ),
     Field(
         "lvs_vrrp",
@@ -182,7 +212,7 @@ CLUSTER_VARIABLES = (
         ListOf(VipAddress(), single=True),
         "The address by which real servers reach the active director, at most one of each family (V-gate): the gateway"
         " of NAT services' real servers. It moves together with the VIPs, on lvs_gateway_interface. Needs lvs_failover:"
-        " keepalived.",
+        " keepalived or heartbeat.",
         default=(),
         default_words="none; with one director its lvs_address is the gateway",
     ),
@@ -191,6 +221,25 @@ CLUSTER_VARIABLES = (
         KEEPALIVED,
         "What keepalived needs beside services and VRRP. Needs keepalived as lvs_health or lvs_failover.",
         default_words="the defaults of its keys",
+    ),
+    Field(
+        "lvs_ldirectord",
+        LDIRECTORD,
+        "What ldirectord needs beside services. Needs lvs_health: ldirectord.",
+        default_words="the defaults of its keys",
+    ),
+    Field(
+        "lvs_heartbeat",
+        HEARTBEAT,
+        "How heartbeat moves the VIPs. Needs lvs_failover: heartbeat.",
+        default_words="the defaults of its keys",
+    ),
+    Field(
+        "lvs_heartbeat_key",
+        Secret(r"[!-~]{1,200}", "a word of 1 to 200 characters (ASCII, no spaces)"),
+        "What directors sign their heartbeats with (sha1), for example what `openssl rand -hex 20` prints. It stands in"
+        " authkeys, readable by root alone, and in no message or diff; keep it in a vault.",
+        default_words="none; needed for lvs_failover: heartbeat",
     ),
     Field(
         "lvs_sync",
@@ -233,7 +282,8 @@ HOST_VARIABLES = (
     Field(
         "lvs_vrrp_address",
         ListOf(VipAddress(), single=True),
-        "A director's own address on lvs_interface, at most one of each family: what its unicast adverts come from."
+        "A director's own address on lvs_interface, at most one of each family: what its unicast adverts and heartbeats"
+        " come from."
         " With a prefix length it says the interface's network as well, and a VIP outside it is refused unless it"
         " states a prefix length of its own.",
         default=(),
@@ -248,8 +298,14 @@ HOST_VARIABLES = (
     Field(
         "lvs_priority",
         Integer(1, 254),
-        "A director's VRRP priority: of those that work, the one with the highest holds the VIPs.",
+        "A director's priority: of those that work, the one with the highest holds the VIPs (see lvs_failback).",
         default_words="200 for the first of the director group, 190 for the second, and so on",
+    ),
+    Field(
+        "lvs_node_name",
+        NODE_NAME,
+        "A director's own name, as `uname -n` prints it there; heartbeat knows it by that.",
+        default_words="the inventory's name of the host",
     ),
     Field(
         "lvs_weight",

@@ -217,15 +217,10 @@ VRRP = Section(
             default="backup",
         ),
         Field(
-            "nopreempt",
-            Boolean(),
-            "A director that comes back does not take the VIPs from the one that holds them (nice_failback of old).",
-            default=False,
-        ),
-        Field(
             "preempt_delay",
             Number(0, 1000),
-            "How long a director that comes back waits before it takes the VIPs from one of lower priority.",
+            "How long a director that comes back waits before it takes the VIPs from one of lower priority. Needs"
+            " lvs_failback: true.",
             default=0,
         ),
         Field(

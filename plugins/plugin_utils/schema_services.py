@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ansible_collections.lvs.cluster.plugins.plugin_utils import schema_ldirectord
 from ansible_collections.lvs.cluster.plugins.plugin_utils.kinds import (
     REQUIRED,
     Boolean,
@@ -25,6 +26,7 @@ MAX_WEIGHT = 65535
 MAX_PORT = 65535
 MAX_THRESHOLD = 2**31 - 1
 MAX_PERSISTENCE = 31 * 24 * 60 * 60
+MAX_MARK = 2**32 - 1
 
 FORWARDS = (
     Choice("nat", "the director rewrites addresses both ways; replies must come back through it"),
@@ -75,7 +77,8 @@ REAL_SERVER = Section(
         Field(
             "port",
             Integer(0, MAX_PORT),
-            "The port it listens on. Only nat can use another port than the service's.",
+            "The port it listens on. Only nat can use another port than the service's. A service by firewall mark keeps"
+            " the port that the client named, so it is refused there.",
             default_words="the service's port",
         ),
         Field(
@@ -107,6 +110,7 @@ REAL_SERVER = Section(
             default_words="none",
             source="keepalived.conf(5)",
         ),
+        schema_ldirectord.REAL_SERVER_FIELD,
     ),
 )
 
@@ -171,10 +175,20 @@ CHECKS = (
     Choice("smtp", "it greets as a mail server"),
     Choice("script", "a program on the director exits with 0"),
     Choice("file", "a file on the director holds 0, or a number that changes its weight"),
+    *schema_ldirectord.CHECKS,
 )
 
 WEB = ("http", "https")
-CONNECTING = ("tcp", *WEB, "ping", "udp", "dns", "smtp")
+CONNECTING = (
+    "tcp",
+    *WEB,
+    "ping",
+    "udp",
+    "dns",
+    "smtp",
+    *(choice.name for choice in schema_ldirectord.CHECKS if choice.name != "off"),
+)
+MATCHING = (*WEB, "dns", "http_proxy", "ftp", *schema_ldirectord.LDAP, "simpletcp")
 
 CHECK = Section(
     "check",
@@ -183,14 +197,17 @@ CHECK = Section(
             "type",
             Word(CHECKS),
             "How the health engine asks a real server whether it works. It asks the real server's own address, never"
-            " the VIP. tcp, http, https and smtp need a tcp service, udp a udp service, unless port names another one.",
-            default_words="tcp for a tcp service with a port, ping for any other; none without a health engine",
+            " the VIP. Types that ask a TCP port need a tcp service, udp and radius a udp service, unless port names"
+            " another one. udp and file are keepalived's only.",
+            default_words="tcp for a tcp service with a port, ping for any other; with a fwmark that stands alone tcp"
+            " where port is said; none without a health engine",
         ),
         Field(
             "port",
             Integer(1, MAX_PORT),
-            "The port to ask, where it is not the one that serves. Not for script and file.",
-            default_words="the real server's port",
+            "The port to ask, where it is not the one that serves. Not for script, file and off.",
+            default_words="the real server's port; with group the first of ports. Needed with a fwmark that stands"
+            " alone, for any type that asks a port",
         ),
         Field(
             "path",
@@ -201,7 +218,8 @@ CHECK = Section(
         Field(
             "host",
             Text(r"[A-Za-z0-9._:\[\]-]{1,255}", "a host name"),
-            "The virtual host to ask for, in http and https; https sends it as server name (SNI) as well.",
+            "The virtual host to ask for, in http and https; with keepalived https sends it as server name (SNI) as"
+            " well.",
             default_words="the real server's address",
         ),
         Field(
@@ -211,19 +229,22 @@ CHECK = Section(
                 single=True,
             ),
             "The HTTP statuses that mean healthy, for http and https: 200, or a range such as 200-299, or a list.",
-            default_words="200, unless digest or regex is said; then any that keepalived takes for success",
+            default_words="200, unless digest or regex is said; then any that keepalived takes for success. ldirectord"
+            " knows no other than 200-299, after redirects",
         ),
         Field(
             "digest",
             Text(r"[0-9a-f]{32}", "an MD5 sum of 32 hexadecimal digits"),
-            "The MD5 sum of the page, as genhash(1) prints it, for http and https.",
+            "The MD5 sum of the page, as genhash(1) prints it, for http and https. keepalived only.",
             default_words="not looked at",
         ),
         Field(
             "regex",
             Lines(),
-            "A regular expression (PCRE) that the page must match, for http and https.",
-            default_words="not looked at",
+            "A regular expression (PCRE) that must match somewhere in the page, for http and https. ^ does not stand"
+            " for its beginning: with it, keepalived 2.2.7 found nothing. With ldirectord also for http_proxy, the file"
+            " of ftp, the DN of ldap and ldaps, a line of simpletcp, an address or name of dns.",
+            default_words="not looked at; needed by ftp, simpletcp, and dns with ldirectord",
         ),
         Field(
             "regex_absent",
@@ -234,14 +255,15 @@ CHECK = Section(
         Field(
             "name",
             Text(r"[A-Za-z0-9._-]{1,255}", "a domain name"),
-            "The name to ask for, in dns; the name to greet with, in smtp.",
-            default_words=". in dns, the director's own in smtp",
+            "The name to ask for, in dns (with ldirectord an IPv4 address as well); the name to greet with, in smtp"
+            " (keepalived only).",
+            default_words=". in dns (needed with ldirectord), the director's own in smtp",
         ),
         Field(
             "record",
             Word(tuple(Choice(name, f"{name} record") for name in ("A", "NS", "CNAME", "SOA", "MX", "TXT", "AAAA"))),
             "The record type to ask for, in dns.",
-            default_words="SOA",
+            default_words="SOA; with ldirectord A, and it asks for no other",
         ),
         Field(
             "payload",
@@ -258,13 +280,16 @@ CHECK = Section(
         Field(
             "command",
             Text(r"/[^\n]*", "a program with its full path, and its arguments"),
-            "The program to run, for script. It runs on the director as lvs_keepalived.script_user.",
+            "The program to run, for script. With keepalived it runs on the director as lvs_keepalived.script_user."
+            " With ldirectord it runs as root, without arguments of yours: it gets the VIP or mark, its port, the real"
+            " server's address and its port.",
             default_words="none; needed for script",
         ),
         Field(
             "dynamic",
             Boolean(),
-            "The program's exit status sets the weight, for script: 2 to 255 mean healthy with this weight + 2.",
+            "The program's exit status sets the weight, for script: 2 to 255 mean healthy with this weight + 2."
+            " keepalived only.",
             default=False,
         ),
         Field(
@@ -280,7 +305,12 @@ CHECK = Section(
             "What the number in the file is multiplied by, for file.",
             default=0,
         ),
-        Field("interval", Number(0.1, 86400), "Time from one check to the next.", default=5),
+        Field(
+            "interval",
+            Number(0.1, 86400),
+            "Time from one check to the next. ldirectord counts whole seconds, here and in timeout.",
+            default=5,
+        ),
         Field(
             "timeout",
             Number(0.1, 3600),
@@ -290,14 +320,15 @@ CHECK = Section(
         Field(
             "retries",
             Integer(0, 1000),
-            "How many more tries before a real server that does not answer is taken out.",
+            "How many more tries before a real server that does not answer is taken out. With ldirectord these are the"
+            " next checks, and its failurecount is one more.",
             default=1,
         ),
-        Field("retry_interval", Number(0, 3600), "Time between these tries.", default=1),
+        Field("retry_interval", Number(0, 3600), "Time between these tries. keepalived only.", default=1),
         Field(
             "warmup",
             Number(0, 3600),
-            "The first checks begin spread over this time, so that they do not all begin at once.",
+            "The first checks begin spread over this time, so that they do not all begin at once. keepalived only.",
             default_words="the interval",
         ),
         Field(
@@ -307,6 +338,7 @@ CHECK = Section(
             default_words="none",
             source="keepalived.conf(5)",
         ),
+        *schema_ldirectord.CHECK_FIELDS,
     ),
     bare="type",
 )
@@ -317,7 +349,7 @@ CHECK_KEYS: Mapping[str, tuple[str, ...]] = {
     "host": WEB,
     "status": WEB,
     "digest": WEB,
-    "regex": WEB,
+    "regex": MATCHING,
     "regex_absent": WEB,
     "name": ("dns", "smtp"),
     "record": ("dns",),
@@ -327,6 +359,7 @@ CHECK_KEYS: Mapping[str, tuple[str, ...]] = {
     "dynamic": ("script",),
     "file": ("file",),
     "weight": ("file",),
+    **schema_ldirectord.CHECK_KEYS,
 }
 """Which types of check a key means something to. A key that is not here means something to all."""
 
@@ -343,7 +376,8 @@ FALLBACK = Section(
         Field(
             "port",
             Integer(1, MAX_PORT),
-            "Its port. Only nat can use another port than the service's.",
+            "Its port. Only nat can use another port than the service's. Refused for a service by firewall mark, which"
+            " keeps the port that the client named.",
             default_words="the service's port",
         ),
         Field("forward", Word(FORWARDS), "How it is reached.", default_words="the service's forward"),
@@ -359,24 +393,24 @@ SERVICE = Section(
             "The service's name, unique in the cluster. Messages and generated files use it. An entry that"
             " stands for several services makes their names from it: web with ports 80 and 443 becomes web-80"
             " and web-443; with one IPv4 and one IPv6 VIP web-ipv4 and web-ipv6; with several VIPs of a family"
-            " web-192.0.2.10 and so on; with both web-ipv4-80 and so on.",
+            " web-192.0.2.10 and so on; with both web-ipv4-80 and so on. With group the name decides the mark.",
             default=REQUIRED,
         ),
         Field(
             "vip",
             ListOf(VipAddress(), single=True),
-            "The virtual IP address that clients use, or a list of them: one service each, IPv4 and IPv6 may"
-            " mix. A prefix length says how the address is put on the director's interface. Where each family"
-            " is used, every host that takes part needs an lvs_address of it.",
-            default=REQUIRED,
-            default_words="prefix length 32 or 128, or the one another service says for the same VIP",
+            "The virtual IP address that clients use, or a list of them: one service each (with group one for each"
+            " family), IPv4 and IPv6 may mix. A prefix length says how the address is put on the director's interface."
+            " Where each family is used, every host that takes part needs an lvs_address of it. Beside fwmark it says"
+            " which addresses directors hold and real servers of DR and TUN hide, no more.",
+            default_words="none; needed unless fwmark stands alone. Prefix length 32 or 128, or the one another service"
+            " says for the same VIP",
         ),
         Field("network", Text(), "A whole network of VIPs, by firewall mark, in place of vip.", later=True),
-        Field("fwmark", Integer(1, 2**32 - 1), "A firewall mark set elsewhere, in place of vip.", later=True),
         Field(
             "port",
             Integer(0, MAX_PORT),
-            "The port. 0 means every port no other service of the VIP has, and needs persistence. Either this"
+            "The port. 0 means every port no other service of the VIP has, and needs persistence or group. Either this"
             " or ports.",
         ),
         Field(
@@ -384,8 +418,36 @@ SERVICE = Section(
             ListOf(Integer(1, MAX_PORT), single=True),
             "Several ports: separate services that are otherwise alike. Either this or port.",
         ),
-        Field("group", Boolean(), "Ties the ports together by one firewall mark.", default=False, later=True),
-        Field("protocol", Word(PROTOCOLS), "The transport protocol.", default="tcp"),
+        Field(
+            "group",
+            Boolean(),
+            "Ties all ports and all VIPs of a family together: one service by firewall mark, so that with persistence a"
+            " client stays with one real server on all of them. Directors mark the packets themselves, in an nftables"
+            " table of their own. The mark is made from the name, and stays while the name does. With port 0 every"
+            " port of the protocol is in it.",
+            default=False,
+        ),
+        Field(
+            "fwmark",
+            Integer(1, MAX_MARK),
+            "The firewall mark of the service. Alone: somebody else marks the packets, for example your own nftables"
+            " rules, and the mark says all, so that port, ports and protocol are refused. With group: the mark to set.",
+            default_words="none; with group made from the name",
+            source="ipvsadm(8) --fwmark-service",
+        ),
+        Field(
+            "family",
+            Word((Choice("ipv4", "IPv4"), Choice("ipv6", "IPv6"))),
+            "Whose packets a fwmark that stands alone counts: the kernel has a service by mark for each family.",
+            default_words="ipv4",
+            source="ipvsadm(8) --ipv6",
+        ),
+        Field(
+            "protocol",
+            Word(PROTOCOLS),
+            "The transport protocol; with group the one whose packets are marked.",
+            default="tcp",
+        ),
         Field(
             "forward",
             Word(FORWARDS),
@@ -424,7 +486,8 @@ SERVICE = Section(
         Field(
             "one_packet",
             Boolean(),
-            "Each packet is scheduled for itself, as suits DNS. UDP only.",
+            "Each packet is scheduled for itself, as suits DNS. UDP only; with a fwmark that stands alone it counts for"
+            " its UDP packets.",
             default=False,
             source="ipvsadm(8) --ops",
         ),
@@ -483,10 +546,10 @@ SERVICE = Section(
         Field(
             "inhibit_on_failure",
             Boolean(),
-            "A real server that fails its check gets weight 0 and keeps its connections, as ldirectord's quiescent;"
-            " else its row is deleted. Needs lvs_health: keepalived.",
+            "A real server that fails its check gets weight 0 and keeps its connections (ldirectord's quiescent); else"
+            " its row is deleted.",
             default=False,
-            source="keepalived.conf(5) inhibit_on_failure",
+            source="keepalived.conf(5) inhibit_on_failure, ldirectord(8) quiescent",
         ),
         Field(
             "alpha",
@@ -511,8 +574,9 @@ SERVICE = Section(
             default_words="none",
             source="keepalived.conf(5)",
         ),
+        schema_ldirectord.SERVICE_FIELD,
     ),
 )
 
-ENGINE_KEYS = ("quorum", "hysteresis", "inhibit_on_failure", "alpha", "omega", "keepalived")
+ENGINE_KEYS = ("quorum", "hysteresis", "inhibit_on_failure", "alpha", "omega", "keepalived", "ldirectord")
 """Keys of a service that only a health engine acts on."""

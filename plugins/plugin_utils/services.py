@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is served: each item of lvs_services is judged, and becomes one service for every VIP and port."""
+"""What is served: each item of lvs_services is judged, and becomes one service for every VIP and port.
+
+An item with a firewall mark becomes one for every family instead, and its VIPs and ports are what belongs to it.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,9 @@ from ansible_collections.lvs.cluster.plugins.plugin_utils.members import (
 from ansible_collections.lvs.cluster.plugins.plugin_utils.problems import Problems
 from ansible_collections.lvs.cluster.plugins.plugin_utils.schema import NOT_YET, UNREADABLE, Address, Vip
 
+PROTOCOL = "tcp"
+"""The one that an entry has which says none."""
+
 
 @dataclass(frozen=True)
 class RealServer:
@@ -31,21 +37,29 @@ class RealServer:
     weight: int
     upper_threshold: int
     lower_threshold: int
-    keepalived: str | None = None
-    """Lines of the operator's own for its block in keepalived.conf."""
+    lines: str | None = None
+    """What the operator adds to it in the health engine's own file."""
 
 
 @dataclass(frozen=True)
 class Service:
-    """One VIP and port: a row of the kernel's table."""
+    """One VIP and port, or one firewall mark: a row of the kernel's table."""
 
     name: str
     entry: str
     path: str
-    vip: Address
-    prefix: int | None
-    port: int
-    protocol: str
+    family: str
+    vips: Sequence[Vip]
+    """What clients use: without a mark exactly one."""
+    ports: Sequence[int]
+    """What clients use: without a mark exactly one, none where only a mark set elsewhere says it. 0 is every port."""
+    protocol: str | None
+    """None where only a mark set elsewhere says it."""
+    by_mark: bool
+    group: bool
+    """The mark is ours to set."""
+    fwmark: int | None
+    """None for a group that has none yet."""
     forward: str
     tunnel: Mapping[str, Any] | None
     scheduler: str
@@ -55,10 +69,6 @@ class Service:
     real_servers: Sequence[RealServer]
     watched: Mapping[str, Any]
     """What a health engine has to know of it."""
-
-    @property
-    def family(self) -> str:
-        return FAMILIES[self.vip.version]
 
 
 def read_services(
@@ -95,13 +105,21 @@ def check_services(services: Sequence[Service], problems: Problems) -> None:
     """Check what two services of a cluster cannot share."""
     keys: dict[tuple[Any, ...], Service] = {}
     names: dict[str, Service] = {}
+    _check_shadows(services, problems)
     for service in services:
-        key = (service.vip, service.port, service.protocol)
-        other = keys.setdefault(key, service)
-        if service.protocol and other.path != service.path:
-            what = f"{service.vip} port {service.port} {service.protocol}"
+        for vip, port in _claims(service):
+            other = keys.setdefault((vip, port, service.protocol), service)
+            if service.protocol and other.path != service.path:
+                what = f"{vip} port {port} {service.protocol}"
+                problems.add(
+                    service.path, f"{what} is served by {other.path} already", "keep one of them, or change vip or port"
+                )
+        other = keys.setdefault(("fwmark", service.fwmark, service.family), service)
+        if service.fwmark and other.path != service.path:
             problems.add(
-                service.path, f"{what} is served by {other.path} already", "keep one of them, or change vip or port"
+                f"{service.path}.fwmark",
+                f"{service.fwmark} is the {FAMILY_WORDS[service.family]} mark of {other.path} too",
+                "give each a mark of its own",
             )
         twin = names.setdefault(service.name, service)
         # The entries' own names were compared before; this is about names made from VIP and port.
@@ -113,23 +131,48 @@ def check_services(services: Sequence[Service], problems: Problems) -> None:
             )
 
 
-def with_prefixes(services: Sequence[Service], problems: Problems) -> list[tuple[Service, int]]:
-    """Give each VIP one prefix length: the one a service says, else the full one."""
-    said: dict[Address, Service] = {}
-    for service in services:
-        if service.prefix is None:
-            continue
-        other = said.setdefault(service.vip, service)
-        if other.prefix != service.prefix:
-            problems.add(
-                f"{service.path}.vip",
-                f"{service.vip} has the prefix length {service.prefix} here and {other.prefix} in {other.path}",
-                "say the same, or say it once",
-            )
-    return [
-        (service, said[service.vip].prefix or 0 if service.vip in said else FULL_PREFIX[service.family])
+def _claims(service: Service) -> Iterator[tuple[Address, int]]:
+    """Yield the VIPs and ports whose packets the service takes, as far as the inventory says them."""
+    for vip in service.vips:
+        for port in () if service.by_mark and not service.group else service.ports:
+            yield vip.address, port
+
+
+def _check_shadows(services: Sequence[Service], problems: Problems) -> None:
+    """Report services whose packets all get a mark: the kernel looks for marks first and never gets to them."""
+    every = {
+        (vip, service.protocol): service
         for service in services
-    ]
+        if service.group
+        for vip, port in _claims(service)
+        if port == 0
+    }
+    for service in services:
+        for vip, port in () if service.by_mark else _claims(service):
+            other = every.get((vip, service.protocol))
+            if other and port:
+                problems.add(
+                    service.path,
+                    f"{other.path} marks every {service.protocol} port of {vip}, so that no packet would find this one",
+                    "name the ports there, or use group: true here too",
+                )
+
+
+def prefixes(services: Sequence[Service], problems: Problems) -> dict[Address, int]:
+    """Return one prefix length for each VIP that has one: services must agree."""
+    said: dict[Address, tuple[int, str]] = {}
+    for service in services:
+        for vip in service.vips:
+            if vip.prefix is None:
+                continue
+            length, path = said.setdefault(vip.address, (vip.prefix, service.path))
+            if length != vip.prefix:
+                problems.add(
+                    f"{service.path}.vip",
+                    f"{vip.address} has the prefix length {vip.prefix} here and {length} in {path}",
+                    "say the same, or say it once",
+                )
+    return {address: length for address, (length, _) in said.items()}
 
 
 # One entry
@@ -156,6 +199,8 @@ class Entry:
         self.vips = [vip for vip in self.read["vip"] or () if vip is not UNREADABLE]
         listed = self.read["ports"] or (() if self.read["port"] in (None, UNREADABLE) else (self.read["port"],))
         self.ports = list(dict.fromkeys(port for port in listed if port is not UNREADABLE))
+        if self.marked_elsewhere:
+            self.ports = [0]
 
     def wrong(self, key: str, wrong: str, mend: str) -> None:
         self.problems.add(self.path + key, wrong, mend)
@@ -164,9 +209,31 @@ class Entry:
     def forward(self) -> str:
         return self.read["forward"] or ""
 
+    @property
+    def by_mark(self) -> bool:
+        return bool(self.read["group"]) or self.read["fwmark"] is not None
+
+    @property
+    def marked_elsewhere(self) -> bool:
+        return self.by_mark and not self.read["group"]
+
+    @property
+    def protocol(self) -> Any:
+        """None where only a mark says it."""
+        return None if self.marked_elsewhere else self.read["protocol"]
+
+    @property
+    def families(self) -> list[str]:
+        if self.marked_elsewhere:
+            return [self.read["family"] or "ipv4"]
+        return list(dict.fromkeys(FAMILIES[vip.address.version] for vip in self.vips))
+
 
 def _check_entry(entry: Entry, health: Any) -> None:
-    _check_ports(entry)
+    if entry.marked_elsewhere:
+        _check_marked_elsewhere(entry)
+    else:
+        _check_ports(entry)
     _check_vips(entry)
     _check_scheduling(entry)
     _check_persistence(entry)
@@ -177,7 +244,30 @@ def _check_entry(entry: Entry, health: Any) -> None:
         entry.wrong(".tunnel", f"forward: {entry.forward} has no tunnel", "leave it out, or use forward: tun")
 
 
+def _check_marked_elsewhere(entry: Entry) -> None:
+    for key in ("port", "ports"):
+        if entry.read[key] is not None:
+            entry.wrong(
+                f".{key}",
+                "the fwmark says all: whatever carries it is balanced, and goes to the port that the client named",
+                "leave it out, or add group: true to have the packets of these ports marked",
+            )
+    if entry.read["protocol"] not in (PROTOCOL, UNREADABLE):
+        entry.wrong(".protocol", "the fwmark says all, whatever the protocol", "leave it out, or add group: true")
+    (family,) = entry.families
+    for vip in entry.vips:
+        own = FAMILIES[vip.address.version]
+        if own != family and entry.read["family"] is not UNREADABLE:
+            entry.wrong(
+                ".vip",
+                f"{vip.address} is {FAMILY_WORDS[own]}, and the fwmark counts for {FAMILY_WORDS[family]}",
+                f"use family: {own}, or make one entry for each family",
+            )
+
+
 def _check_ports(entry: Entry) -> None:
+    if entry.read["family"]:
+        entry.wrong(".family", "goes with a fwmark that stands alone; elsewhere the VIPs say it", "leave it out")
     port, ports = entry.read["port"], entry.read["ports"]
     if port is not None and ports is not None:
         entry.wrong("", "has both port and ports", "keep one of them")
@@ -185,13 +275,15 @@ def _check_ports(entry: Entry) -> None:
         entry.wrong("", "has neither port nor ports", "add port: 80, or ports: [80, 443]")
     elif ports == []:
         entry.wrong(".ports", "is an empty list", "name at least one port")
-    if port == 0 and port is not UNREADABLE and entry.read["persistence"] is None:
+    if port == 0 and port is not UNREADABLE and entry.read["persistence"] is None and not entry.by_mark:
         entry.wrong(".port", "0 (every port) works with persistence only", "add persistence: 300, or name the ports")
     for again in _repeated(port for port in ports or () if port is not UNREADABLE):
         entry.wrong(".ports", f"{again} is there twice", "keep one")
 
 
 def _check_vips(entry: Entry) -> None:
+    if entry.read["vip"] is None and not entry.marked_elsewhere:
+        entry.wrong(".vip", "is missing", "add vip: the address that clients use, or a list of them")
     if entry.read["vip"] == []:
         entry.wrong(".vip", "is an empty list", "name at least one address")
     for again in _repeated(vip.address for vip in entry.vips):
@@ -205,7 +297,7 @@ def _check_scheduling(entry: Entry) -> None:
             own = schema.SCHEDULER_FLAGS.get(scheduler)
             mend = f"use {' or '.join(own)}" if own else f"leave it out, or use scheduler: {flag.partition('-')[0]}"
             entry.wrong(f".scheduler_flags[{index}]", f"{flag} means nothing to the scheduler {scheduler}", mend)
-    protocol = entry.read["protocol"]
+    protocol = entry.protocol
     if entry.read["one_packet"] and protocol and protocol != "udp":
         entry.wrong(".one_packet", f"has no effect with {protocol}", "leave it out, or use protocol: udp")
 
@@ -214,15 +306,15 @@ def _check_persistence(entry: Entry) -> None:
     persistence = entry.read["persistence"]
     if not persistence:
         return
-    netmask, engine, protocol = persistence["netmask"], persistence["engine"], entry.read["protocol"]
-    families = {FAMILIES[vip.address.version] for vip in entry.vips}
+    netmask, engine, protocol = persistence["netmask"], persistence["engine"], entry.protocol
+    families = entry.families
     if netmask and len(families) > 1:
         entry.wrong(
             ".persistence.netmask",
             "one prefix length cannot suit IPv4 and IPv6 clients",
             "make one entry for each family",
         )
-    elif netmask and families == {"ipv4"} and netmask > 32:
+    elif netmask and families == ["ipv4"] and netmask > 32:
         entry.wrong(".persistence.netmask", f"{netmask} is more than an IPv4 address has", "use 1..32")
     if engine and protocol and protocol != "udp":
         entry.wrong(".persistence.engine", f"{engine} works with udp only", "leave it out, or use protocol: udp")
@@ -259,19 +351,27 @@ def _check_target(entry: Entry, path: str, address: Address, port: Any, forward:
     if any(address == vip.address for vip in entry.vips):
         problems.add(f"{path}.address", f"{address} is the VIP itself", "name the server behind it")
         return
-    for vip in entry.vips:
-        if vip.address.version != address.version and forward and forward != "tun":
-            ours, theirs = (FAMILY_WORDS[FAMILIES[one.version]] for one in (vip.address, address))
+    theirs = FAMILIES[address.version]
+    sides = [(f"the VIP {vip.address}", FAMILIES[vip.address.version]) for vip in entry.vips]
+    for side, ours in sides or [("the fwmark's family", family) for family in entry.families]:
+        if ours != theirs and forward and forward != "tun":
             problems.add(
                 f"{path}.address",
-                f"{address} is {theirs} and the VIP {vip.address} is {ours}, which {forward} cannot join",
+                f"{address} is {FAMILY_WORDS[theirs]} and {side} is {FAMILY_WORDS[ours]}, which {forward} cannot join",
                 "make one entry for each family, or use forward: tun",
             )
     _check_target_port(entry, path, port, forward)
 
 
 def _check_target_port(entry: Entry, path: str, port: Any, forward: str) -> None:
-    if port in (None, UNREADABLE):
+    if port is None or port is UNREADABLE:
+        return
+    if entry.by_mark:
+        entry.problems.add(
+            f"{path}.port",
+            "a service by firewall mark reaches every server on the port that the client named",
+            "leave it out; where a server needs another port, make services by vip and port",
+        )
         return
     others = [own for own in entry.ports if own != port]
     if forward in ("dr", "tun") and others:
@@ -303,7 +403,7 @@ class Wanted:
     weight: int
     upper_threshold: int
     lower_threshold: int
-    keepalived: str | None = None
+    lines: str | None = None
 
 
 def effective_weight(entry_weight: int | None, host_weight: int | None) -> int:
@@ -387,7 +487,7 @@ def _one_wanted(entry: Entry, path: str, item: Mapping[str, Any]) -> Wanted | No
         effective_weight(known(item["weight"]), host_weight),
         upper or 0,
         lower or 0,
-        known(item["keepalived"]),
+        known(item["keepalived"]) or known(item["ldirectord"]),
     )
 
 
@@ -423,8 +523,7 @@ def _check_real_address(entry: Entry, path: str, address: Any, port: Any) -> boo
     return False
 
 
-def _real_servers(entry: Entry, wanted: Sequence[Wanted], vip: Vip, port: int) -> list[RealServer]:
-    family = FAMILIES[vip.address.version]
+def _real_servers(entry: Entry, wanted: Sequence[Wanted], family: str, port: int) -> list[RealServer]:
     chosen: dict[tuple[Address, int], RealServer] = {}
     for one in wanted:
         address = one.address or (entry.hosts[one.host].address(family, entry.forward) if one.host else None)
@@ -435,10 +534,10 @@ def _real_servers(entry: Entry, wanted: Sequence[Wanted], vip: Vip, port: int) -
         twin = chosen.get((address, own_port))
         # Two hosts with one address are the hosts' problem, and reported there.
         if twin and twin.host == one.host:
-            name = f"{one.host or address} port {own_port}"
+            name = f"{one.host or address}" + ("" if entry.by_mark else f" port {own_port}")
             entry.problems.add(one.path, f"{name} is in this service twice", "keep one of them")
         chosen[address, own_port] = RealServer(
-            one.host, address, own_port, one.weight, one.upper_threshold, one.lower_threshold, one.keepalived
+            one.host, address, own_port, one.weight, one.upper_threshold, one.lower_threshold, one.lines
         )
     return list(chosen.values())
 
@@ -447,29 +546,47 @@ def _real_servers(entry: Entry, wanted: Sequence[Wanted], vip: Vip, port: int) -
 
 
 def _expand(entry: Entry) -> Iterator[Service]:
-    """Make one service of each VIP and port."""
+    """Make one service of each VIP and port, or of each family with a mark."""
     read = entry.read
     wanted = _wanted(entry)
     tunnel = _tunnel(read["tunnel"]) if entry.forward == "tun" else None
-    for vip in entry.vips:
-        for port in entry.ports:
-            yield Service(
-                name=_service_name(read["name"], vip, entry.vips, port, entry.ports),
-                entry=str(read["name"]),
-                path=entry.path,
-                vip=vip.address,
-                prefix=vip.prefix,
-                port=port,
-                protocol=read["protocol"],
-                forward=entry.forward,
-                tunnel=tunnel,
-                scheduler=read["scheduler"],
-                scheduler_flags=sorted(flag for flag in read["scheduler_flags"] or () if flag),
-                one_packet=bool(read["one_packet"]),
-                persistence=_persistence(read["persistence"], FAMILIES[vip.address.version]),
-                real_servers=_real_servers(entry, wanted, vip, port),
-                watched=watching.watched(entry, port),
-            )
+    for name, family, vips, ports in _parts(entry):
+        port = 0 if entry.by_mark else ports[0]
+        yield Service(
+            name=name,
+            entry=str(read["name"]),
+            path=entry.path,
+            family=family,
+            vips=vips,
+            ports=ports,
+            protocol=entry.protocol,
+            by_mark=entry.by_mark,
+            group=bool(read["group"]),
+            fwmark=known(read["fwmark"]),
+            forward=entry.forward,
+            tunnel=tunnel,
+            scheduler=read["scheduler"],
+            scheduler_flags=sorted(flag for flag in read["scheduler_flags"] or () if flag),
+            one_packet=bool(read["one_packet"]),
+            persistence=_persistence(read["persistence"], family),
+            real_servers=_real_servers(entry, wanted, family, port),
+            watched=watching.watched(entry, port),
+        )
+
+
+def _parts(entry: Entry) -> Iterator[tuple[str, str, list[Vip], list[int]]]:
+    """Yield name, family, VIPs and ports of each service of an entry."""
+    name = entry.read["name"]
+    if not entry.by_mark:
+        for vip in entry.vips:
+            for port in entry.ports:
+                family = FAMILIES[vip.address.version]
+                yield _service_name(name, vip, entry.vips, port, entry.ports), family, [vip], [port]
+    elif entry.ports:
+        for family in entry.families:
+            own = [vip for vip in entry.vips if FAMILIES[vip.address.version] == family]
+            ports = [] if entry.marked_elsewhere else entry.ports
+            yield f"{name}-{family}" if len(entry.families) > 1 else str(name), family, own, ports
 
 
 def _tunnel(read: Mapping[str, Any] | None) -> dict[str, Any]:

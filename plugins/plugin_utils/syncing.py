@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.lvs.cluster.plugins.plugin_utils import schema
+from ansible_collections.lvs.cluster.plugins.plugin_utils.members import FAMILIES
 from ansible_collections.lvs.cluster.plugins.plugin_utils.problems import Problems
 from ansible_collections.lvs.cluster.plugins.plugin_utils.schema import UNREADABLE
 from ansible_collections.lvs.cluster.plugins.plugin_utils.services import Service
@@ -32,7 +33,7 @@ def check_sync(settings: Mapping[str, Any], services: Sequence[Service], problem
     _check_values(sync, problems)
     for service in services:
         for server in service.real_servers:
-            if server.address.version != service.vip.version:
+            if FAMILIES[server.address.version] != service.family:
                 problems.add(
                     service.path,
                     f"the real server {server.address} is of another family than the VIP, and the kernel refuses that"

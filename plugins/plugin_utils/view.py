@@ -14,7 +14,20 @@ from typing import Any
 
 FAMILIES = ("ipv4", "ipv6")
 SHORT = ("name", "health", "failover", "removed", "forwards", "schedulers")
-LONG = ("services", "table", "vips", "watched", "vrrp", "gateway_vips", "keepalived", "sync", "timeouts")
+LONG = (
+    "services",
+    "marks",
+    "table",
+    "vips",
+    "watched",
+    "vrrp",
+    "heartbeat",
+    "gateway_vips",
+    "keepalived",
+    "ldirectord",
+    "sync",
+    "timeouts",
+)
 
 
 def pack(model: Mapping[str, Any]) -> dict[str, Any]:
@@ -101,13 +114,17 @@ def _view(host: str, cluster: Mapping[str, Any], director: Any, realserver: Any)
 
 NO_DIRECTOR: Mapping[str, Any] = {
     "table": [],
+    "marks": [],
     "watched": [],
     "vips": [],
     "moving": [],
     "vrrp": None,
+    "heartbeat": None,
+    "node": None,
     "sources": [],
     "peers": {},
     "keepalived": None,
+    "ldirectord": None,
     "sync": None,
     "timeouts": None,
 }
@@ -116,19 +133,23 @@ NO_DIRECTOR: Mapping[str, Any] = {
 def _as_director(cluster: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
     """What the director itself has, and what is for the engines that watch and move."""
     rows, watched, vips = (json.loads(cluster[key]) for key in ("table", "watched", "vips"))
-    sync = json.loads(cluster["sync"])
+    sync, vrrp, heartbeat = (json.loads(cluster[key]) for key in ("sync", "vrrp", "heartbeat"))
     moved = cluster["failover"] != "none"
     gateways = json.loads(cluster["gateway_vips"])
     moving = [(vip, own["interface"]) for vip in vips] + [(vip, own["gateway_interface"]) for vip in gateways]
     return {
         "table": [] if watched else rows,
+        "marks": json.loads(cluster["marks"]),
         "watched": [{"row": row, **how} for row, how in zip(rows, watched)],
         "vips": [] if moved else [_vip(vip) for vip in vips],
         "moving": [{**_vip(vip), "stated": vip["stated"], "interface": name} for vip, name in moving if moved],
-        "vrrp": json.loads(cluster["vrrp"]),
-        "sources": _sources(own, json.loads(cluster["vrrp"])),
+        "vrrp": vrrp,
+        "heartbeat": heartbeat,
+        "node": own["node"] if cluster["failover"] == "heartbeat" else None,
+        "sources": _sources(own, vrrp) or _ends(own, heartbeat),
         "peers": _all(cluster["directors"]) if moved else {},
         "keepalived": json.loads(cluster["keepalived"]),
+        "ldirectord": json.loads(cluster["ldirectord"]),
         "sync": {**sync, "interface": sync["interface"] or own["interface"]} if sync else None,
         "timeouts": json.loads(cluster["timeouts"]),
     }
@@ -142,6 +163,16 @@ def _sources(own: Mapping[str, Any], vrrp: Mapping[str, Any] | None) -> list[dic
     return [
         {"address": sides[member["side"]][0][member["family"]], "interface": sides[member["side"]][1]}
         for member in vrrp["groups"][0]["members"]
+    ]
+
+
+def _ends(own: Mapping[str, Any], heartbeat: Mapping[str, Any] | None) -> list[dict[str, str]]:
+    """Where unicast heartbeats come from and arrive."""
+    interfaces = {"clients": own["interface"], "gateway": own["gateway_interface"]}
+    return [
+        {"address": medium["own"][own["node"]], "interface": interfaces[medium["side"]]}
+        for medium in (heartbeat["media"] if heartbeat else ())
+        if medium["side"] in interfaces and medium["own"]
     ]
 
 

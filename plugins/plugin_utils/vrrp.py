@@ -25,11 +25,25 @@ from ansible_collections.lvs.cluster.plugins.plugin_utils.schema import UNREADAB
 NAME = "lvs"
 """The group's, where the inventory names none."""
 
-ADVERTISED = 20
-"""Addresses in an advert; what is beyond them moves along without being named, so that adverts stay small."""
+ADVERTISED = 1
+"""Addresses in an advert; the others move along without being named.
+
+A director refuses adverts that name other addresses than its own file does. Directors learn of a new VIP one after the
+other, so the one that knows it already would hear nobody and take all VIPs too, until the other one knows it as well.
+"""
 
 FIRST_PRIORITY = 200
-ONLY_MOVED = ("lvs_vrrp", "lvs_vrrp_password", "lvs_gateway_vip")
+MOVERS = ("keepalived", "heartbeat")
+"""Those of lvs_failover that move VIPs as the collection tells them."""
+
+ONLY_MOVED = {
+    "lvs_vrrp": ("keepalived",),
+    "lvs_vrrp_password": ("keepalived",),
+    "lvs_heartbeat": ("heartbeat",),
+    "lvs_heartbeat_key": ("heartbeat",),
+    "lvs_gateway_vip": MOVERS,
+}
+"""What needs somebody who acts on it."""
 
 
 def check_vrrp(
@@ -41,8 +55,25 @@ def check_vrrp(
 ) -> None:
     """Report what keeps the VIPs from moving as described. vips are those that services name."""
     if settings["lvs_failover"] != "keepalived":
-        _check_unused(settings, problems)
         return
+    check_movers(member, vips, problems)
+    directors = [hosts[name] for name in member.directors]
+    vrrp = _settings(settings)
+    gateway = gateway_of(settings)
+    _check_preemption(vrrp, settings["lvs_failback"], problems)
+    _check_version(vrrp, settings, vips, problems)
+    check_priorities(priorities(member, hosts), problems)
+    _check_tracks(vrrp, problems)
+    _check_instances(vrrp, member, vips, problems)
+    check_gateway(gateway, directors, vips, problems)
+    _check_gateway_instance(gateway, vrrp, directors, problems)
+    if vrrp["unicast"]:
+        _check_sources(directors, vips, gateway, problems)
+    check_networks(directors, vips, problems)
+
+
+def check_movers(member: Members, vips: Sequence[Mapping[str, Any]], problems: Problems) -> None:
+    """Report where there is nothing to move, or nobody to move it to."""
     if len(member.directors) < 2:
         problems.add(
             "lvs_failover",
@@ -50,50 +81,52 @@ def check_vrrp(
             f"{'' if len(member.directors) == 1 else 's'}: failover needs two",
             f"put another one into {member.pair[0]}, or use lvs_failover: none",
         )
-    directors = [hosts[name] for name in member.directors]
-    vrrp = _settings(settings)
-    gateway = _gateway(settings)
-    _check_preemption(vrrp, problems)
-    _check_version(vrrp, settings, vips, problems)
-    _check_priorities(priorities(member, hosts), problems)
-    _check_tracks(vrrp, problems)
-    _check_instances(vrrp, member, vips, problems)
-    _check_gateway(settings, vrrp, directors, vips, problems)
-    if vrrp["unicast"]:
-        _check_sources(directors, vips, gateway, problems)
-    _check_networks(directors, vips, problems)
+    if not vips and not problems:
+        problems.add(
+            "lvs_failover",
+            "there is no VIP to move: every service has a fwmark alone",
+            "add vip to those whose addresses directors hold, or use lvs_failover: external",
+        )
 
 
 def _settings(settings: Mapping[str, Any]) -> Mapping[str, Any]:
-    return settings["lvs_vrrp"] or schema.VRRP.read({}, "lvs_vrrp", lambda *_: None)
+    return settings["lvs_vrrp"] or schema.VRRP.defaults()
 
 
-def _gateway(settings: Mapping[str, Any]) -> list[Vip]:
+def gateway_of(settings: Mapping[str, Any]) -> list[Vip]:
     return [vip for vip in settings["lvs_gateway_vip"] or () if vip is not UNREADABLE]
 
 
-def _check_unused(settings: Mapping[str, Any], problems: Problems) -> None:
-    if not settings["lvs_failover"]:
+def check_unused(settings: Mapping[str, Any], problems: Problems) -> None:
+    """Report what belongs to another lvs_failover than the one that was chosen."""
+    failover = settings["lvs_failover"]
+    if not failover:
         return
-    for name in ONLY_MOVED:
-        if settings[name]:
-            problems.add(
-                name,
-                f"nobody would act on it, because lvs_failover is {settings['lvs_failover']}",
-                "leave it out, or use lvs_failover: keepalived",
-            )
-
-
-def _check_preemption(vrrp: Mapping[str, Any], problems: Problems) -> None:
-    delay = vrrp["preempt_delay"]
-    if vrrp["nopreempt"] and vrrp["state"] == "master":
+    unused = {name: movers for name, movers in ONLY_MOVED.items() if settings[name] and failover not in movers}
+    if settings["lvs_failback"] is False and failover not in MOVERS:
+        unused["lvs_failback"] = MOVERS
+    for name, movers in unused.items():
         problems.add(
-            "lvs_vrrp.nopreempt",
-            "works with state: backup only: a director that starts as master has taken the VIPs already",
-            "leave state out",
+            name,
+            f"nobody would act on it, because lvs_failover is {failover}",
+            f"leave it out, or use lvs_failover: {' or '.join(movers)}",
         )
-    if vrrp["nopreempt"] and delay:
-        problems.add("lvs_vrrp.preempt_delay", "means nothing with nopreempt: nobody preempts", "keep one of the two")
+
+
+def _check_preemption(vrrp: Mapping[str, Any], failback: Any, problems: Problems) -> None:
+    delay = vrrp["preempt_delay"]
+    if failback is False and vrrp["state"] == "master":
+        problems.add(
+            "lvs_failback",
+            "false works with lvs_vrrp.state: backup only: a director that starts as master has taken the VIPs already",
+            "leave lvs_vrrp.state out",
+        )
+    if failback is False and delay:
+        problems.add(
+            "lvs_vrrp.preempt_delay",
+            "means nothing with lvs_failback: false: nobody takes the VIPs back",
+            "keep one of the two",
+        )
     elif delay and vrrp["state"] == "master":
         problems.add("lvs_vrrp.preempt_delay", "works with state: backup only", "leave state out")
 
@@ -132,7 +165,7 @@ def priorities(member: Members, hosts: Mapping[str, Host]) -> dict[str, int]:
     return {name: hosts[name].priority or derived[name] for name in member.directors}
 
 
-def _check_priorities(found: Mapping[str, int], problems: Problems) -> None:
+def check_priorities(found: Mapping[str, int], problems: Problems) -> None:
     owners: dict[int, str] = {}
     for name, priority in found.items():
         owner = owners.setdefault(priority, name)
@@ -211,14 +244,10 @@ def _check_order(path: str, order: Sequence[Any] | None, member: Members, proble
         )
 
 
-def _check_gateway(
-    settings: Mapping[str, Any],
-    vrrp: Mapping[str, Any],
-    directors: Sequence[Host],
-    vips: Sequence[Mapping[str, Any]],
-    problems: Problems,
+def check_gateway(
+    gateway: Sequence[Vip], directors: Sequence[Host], vips: Sequence[Mapping[str, Any]], problems: Problems
 ) -> None:
-    gateway = _gateway(settings)
+    """Report what keeps the real servers' gateway from moving with the VIPs."""
     services = {vip["address"]: vip["path"] for vip in vips}
     families = [FAMILIES[vip.address.version] for vip in gateway]
     if len(set(families)) < len(families):
@@ -237,17 +266,22 @@ def _check_gateway(
                     f"{vip.address} is the lvs_address of {host.name}",
                     "name an address that no host has: it moves",
                 )
-    if gateway and len(vrrp["instances"] or ()) > 1:
-        problems.add(
-            "lvs_gateway_vip",
-            "moves with one instance, and lvs_vrrp.instances has several: replies would miss the others' directors",
-            "use one instance, or forward: dr or tun",
-        )
     if gateway and len({own_gateway(host) for host in directors}) > 1:
         problems.add(
             "lvs_gateway_interface",
             "is lvs_interface on some directors and another interface on others",
             "wire all directors alike",
+        )
+
+
+def _check_gateway_instance(
+    gateway: Sequence[Vip], vrrp: Mapping[str, Any], directors: Sequence[Host], problems: Problems
+) -> None:
+    if gateway and len(vrrp["instances"] or ()) > 1:
+        problems.add(
+            "lvs_gateway_vip",
+            "moves with one instance, and lvs_vrrp.instances has several: replies would miss the others' directors",
+            "use one instance, or forward: dr or tun",
         )
     if own_gateway_used(gateway, directors) and vrrp["gateway_router_id"] is None and vrrp["router_id"] == 255:
         problems.add("lvs_vrrp.gateway_router_id", "would be 256", "say one from 1 to 255")
@@ -298,7 +332,7 @@ def _check_sources(
                 )
 
 
-def _check_networks(directors: Sequence[Host], vips: Sequence[Mapping[str, Any]], problems: Problems) -> None:
+def check_networks(directors: Sequence[Host], vips: Sequence[Mapping[str, Any]], problems: Problems) -> None:
     """A VIP that no network of its interface has is a mistake, unless its prefix length says it is meant."""
     for host in directors:
         for vip in vips:
@@ -335,6 +369,7 @@ def plan_vrrp(
     if vrrp["virtual_routes"] or vrrp["virtual_rules"]:
         for key in ("virtual_routes", "virtual_rules"):
             groups[0][key] = [*groups[0][key], *vrrp[key]]
+    shared["nopreempt"] = not settings["lvs_failback"]
     return {**shared, "password": bool(settings["lvs_vrrp_password"]), "groups": groups}
 
 
@@ -344,7 +379,8 @@ def _groups(
     vips: Sequence[Mapping[str, Any]],
     more: Sequence[Mapping[str, Any]],
 ) -> Iterator[dict[str, Any]]:
-    every = [*vips, *more]
+    # The first one is advertised: of them all the gateway changes least.
+    every = [*more, *vips]
     if not vrrp["instances"]:
         yield _group(NAME, ranks, vrrp["router_id"], every, {})
     for index, one in enumerate(vrrp["instances"]):

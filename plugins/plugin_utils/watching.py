@@ -7,13 +7,29 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.lvs.cluster.plugins.plugin_utils import schema
+from ansible_collections.lvs.cluster.plugins.plugin_utils import watching_ldirectord as by_ldirectord
 from ansible_collections.lvs.cluster.plugins.plugin_utils.members import known
 
 if TYPE_CHECKING:
     from ansible_collections.lvs.cluster.plugins.plugin_utils.services import Entry
 
-STREAMS = ("tcp", "http", "https", "smtp")
+DATAGRAMS = ("udp", "radius")
+"""Checks that send a datagram to the port that serves."""
+
+EITHER = ("dns", "sip")
+"""Checks that do what suits the service."""
+
+STREAMS = (
+    "tcp",
+    "http",
+    "https",
+    "smtp",
+    *(name for name in by_ldirectord.OWN_TYPES if name not in (*DATAGRAMS, *EITHER, "off")),
+)
 """Checks that open a TCP connection to the port that serves."""
+
+ASKING = (*STREAMS, *DATAGRAMS, *EITHER)
+"""Checks that ask a port."""
 
 _DEFAULTS = {field.name: field.default for field in schema.SERVICE.fields}
 _CHECK_DEFAULTS = {field.name: field.default for field in schema.CHECK.fields}
@@ -24,8 +40,13 @@ def check_watching(entry: Entry, health: Any) -> None:
     if health == "none":
         _check_unwatched(entry)
     elif health:
-        _check_check(entry)
+        kind = _kind(entry)
+        _check_check(entry, kind)
         _check_quorum(entry)
+        if health == "ldirectord":
+            by_ldirectord.check_for_ldirectord(entry, kind)
+        else:
+            by_ldirectord.check_for_keepalived(entry)
 
 
 def _check_unwatched(entry: Entry) -> None:
@@ -38,16 +59,26 @@ def _check_unwatched(entry: Entry) -> None:
         if entry.read[key] and entry.read[key] != _DEFAULTS[key]:
             entry.wrong(f".{key}", wrong, mend)
     for index, server in enumerate(entry.read["real_servers"] or ()):
-        if server and server["keepalived"]:
-            entry.wrong(f".real_servers[{index}].keepalived", wrong, mend)
+        for key in ("keepalived", "ldirectord"):
+            if server and server[key]:
+                entry.wrong(f".real_servers[{index}].{key}", wrong, mend)
 
 
-def _check_check(entry: Entry) -> None:
-    check, protocol = entry.read["check"], entry.read["protocol"]
-    if not check or check["type"] is schema.UNREADABLE:
-        return
-    kind = check["type"] or (protocol and default_type(protocol, min(entry.ports, default=0)))
-    if not kind:
+def _kind(entry: Entry) -> str | None:
+    """Return the type of check, said or not; None where it can't be read."""
+    check, protocol = entry.read["check"], entry.protocol
+    if check is schema.UNREADABLE or (check and check["type"] is schema.UNREADABLE):
+        return None
+    if check and check["type"]:
+        return str(check["type"])
+    if protocol is schema.UNREADABLE:
+        return None
+    return default_type(protocol, (check and check["port"]) or min(entry.ports, default=0))
+
+
+def _check_check(entry: Entry, kind: str | None) -> None:
+    check, protocol = entry.read["check"], entry.protocol
+    if not check or not kind:
         return
     for key, kinds in schema.CHECK_KEYS.items():
         if check[key] and check[key] != _CHECK_DEFAULTS[key] and kind not in kinds:
@@ -66,20 +97,19 @@ def _check_check(entry: Entry) -> None:
 
 def _check_protocol(entry: Entry, kind: str, protocol: Any, port: Any) -> None:
     """Refuse a check that would ask the port that serves in a protocol it does not speak."""
-    if not protocol or port:
+    if port:
         return
-    needed = "tcp" if kind in STREAMS else "udp" if kind == "udp" else protocol
-    if needed != protocol:
+    needed = "tcp" if kind in STREAMS else "udp" if kind in DATAGRAMS else protocol
+    if protocol and needed != protocol:
         entry.wrong(
             ".check.type",
             f"{kind} asks a {needed} port, and the service is {protocol}",
             f"name a {needed} port to ask with check.port, or use another type, for example"
             f" {default_type(protocol, 1)}",
         )
-    elif 0 in entry.ports and kind in (*STREAMS, "udp", "dns"):
-        entry.wrong(
-            ".check.port", f"is missing: the service has every port, and {kind} asks one", "name the port to ask"
-        )
+    elif 0 in entry.ports and kind in ASKING:
+        ports = "a fwmark has no port" if entry.marked_elsewhere else "the service has every port"
+        entry.wrong(".check.port", f"is missing: {ports}, and {kind} asks one", "name the port to ask")
 
 
 def _check_quorum(entry: Entry) -> None:
@@ -92,22 +122,28 @@ def _check_quorum(entry: Entry) -> None:
         )
 
 
-def default_type(protocol: str, port: int) -> str:
+def default_type(protocol: str | None, port: int) -> str:
     """Return how a service is watched that does not say: a connection where there can be one, else an echo."""
-    return "tcp" if protocol == "tcp" and port else "ping"
+    return "tcp" if protocol in ("tcp", None) and port else "ping"
 
 
 def watched(entry: Entry, port: int) -> dict[str, Any]:
     """Return all that the health engine has to know of one service beside its row."""
     read = entry.read
+    check = _complete(read["check"] or _CHECK_DEFAULTS, entry.protocol, port or entry.ports[0])
+    if entry.by_mark and check["type"] in ASKING:
+        # Its real servers have no port of their own that a check could ask.
+        check["port"] = check["port"] or entry.ports[0]
+    # What is secret stays in the inventory: the role takes it from there.
+    secrets = [key for key in by_ldirectord.SECRETS if check[key]]
     return {
-        "check": _complete(read["check"] or _CHECK_DEFAULTS, read["protocol"], port),
+        "check": {**check, **dict.fromkeys(by_ldirectord.SECRETS), "secrets": secrets},
         "fallback": _fallback(entry, port),
         **{key: known(read[key]) for key in schema.ENGINE_KEYS},
     }
 
 
-def _complete(check: Mapping[str, Any], protocol: str, port: int) -> dict[str, Any]:
+def _complete(check: Mapping[str, Any], protocol: str | None, port: int) -> dict[str, Any]:
     kind = check["type"] or default_type(protocol, check["port"] or port)
     complete = {**check, "type": kind}
     if kind in schema.WEB:

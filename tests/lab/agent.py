@@ -160,6 +160,11 @@ def masquerade() -> None:
     )
 
 
+def port_of(node: dict, number: int) -> str:
+    """The other end of a card's cable."""
+    return f"lp{node['mgmt_mac'].replace(':', '')[-8:]}{number}"
+
+
 def plug_in(node: dict) -> None:
     """A fresh network namespace with all cards of the node, as the machine's firmware would present them."""
     space = namespace(node["name"])
@@ -176,7 +181,7 @@ def plug_in(node: dict) -> None:
     ]
     outside, inside = [], ["link set lo up"]
     for number, card in enumerate(cards):
-        port = f"lp{node['mgmt_mac'].replace(':', '')[-8:]}{number}"
+        port = port_of(node, number)
         # The kernel takes the cards of a deleted namespace away in its own time; the place may be wanted before.
         if Path(f"/sys/class/net/{port}").exists():
             run("ip", "link", "delete", port, check=False)
@@ -192,7 +197,7 @@ def plug_in(node: dict) -> None:
         inside.append(f"route add default via {REQUEST['mgmt']['gateway']}")
     run("ip", "-batch", "-", stdin="\n".join(outside) + "\n")
     # Nodes meet on the networks under test only: on the management bridge each sees nobody but the controller.
-    run("bridge", "link", "set", "dev", f"lp{node['mgmt_mac'].replace(':', '')[-8:]}{len(cards) - 1}", "isolated", "on")
+    run("bridge", "link", "set", "dev", port_of(node, len(cards) - 1), "isolated", "on")
     run("ip", "-n", space, "-batch", "-", stdin="\n".join(inside) + "\n")
 
 
@@ -358,9 +363,13 @@ def restart() -> None:
 
 
 def cut() -> None:
+    # First nobody hears them any more: the kernel of a node without processes would answer ARP and forward packets for
+    # as long as podman takes to clean up.
+    ports = [port_of(node, number) for node in REQUEST["nodes"] for number in range(len(node["interfaces"]) + 1)]
+    run("ip", "-batch", "-", stdin="".join(f"link set {port} nomaster\n" for port in ports))
     for_each(lambda node: halt(node, 0), REQUEST["nodes"])
     for node in REQUEST["nodes"]:
-        unplug(node["name"])  # a machine without power has no link either
+        unplug(node["name"])
 
 
 def start() -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import testinfra
+import yaml
 
 from lab.common import CHECKOUT, run, state
 
@@ -283,3 +284,9 @@ def recaps() -> list[dict[str, dict[str, int]]]:
             pairs = (word.split("=") for word in counted[2].split())
             runs[-1][counted[1]] = {key: int(value) for key, value in pairs}
     return runs
+
+
+def directors() -> list[str]:
+    """The directors of the running scenario, as its inventory lists them."""
+    text = (CHECKOUT / "molecule" / os.environ["MOLECULE_SCENARIO_NAME"] / "inventory" / "hosts.yml").read_text()
+    return list(yaml.safe_load(text)["lvs"]["children"]["directors"]["hosts"])

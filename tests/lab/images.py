@@ -54,8 +54,13 @@ class Recipe:
         return self.directory() / "root.img"
 
 
-NODE = Recipe("node", (*GUEST, "python3-apt", *TOOLS, *DAEMONS), ("guest.sh", "node.sh"), "2G")
-BARE = Recipe("bare", GUEST, ("guest.sh",), "1G")
+NODE = Recipe(
+    "node",
+    (*GUEST, "python3-apt", "sudo", *TOOLS, *DAEMONS),
+    ("ssh.sh", "guest.sh", "python.sh", "web.sh", "node.sh"),
+    "2G",
+)
+BARE = Recipe("bare", (*GUEST, "sudo"), ("ssh.sh", "guest.sh", "python.sh"), "1G")
 ENGINE = Recipe(
     "engine",
     (
@@ -63,7 +68,7 @@ ENGINE = Recipe(
         *("udev", "kmod", "procps", "podman", "crun", "netavark", "nftables", "iptables", "tcpdump"),
         *("linux-image-cloud-amd64", "initramfs-tools", "zstd"),
     ),
-    ("guest.sh", "engine.sh"),
+    ("ssh.sh", "guest.sh", "key.sh", "engine.sh"),
     "12G",
     bootable=True,
 )
@@ -71,10 +76,10 @@ MACHINE = Recipe(
     "machine",
     (
         *("systemd-sysv", "dbus", "udev", "openssh-server", "iproute2", "python3", "python3-apt", "procps", "kmod"),
-        *("nftables", "ipvsadm", "nginx-light", "iputils-arping", "iputils-ping"),
+        *("nftables", "ipvsadm", "keepalived", "nginx-light", "iputils-arping", "iputils-ping"),
         *("linux-image-cloud-amd64", "initramfs-tools", "zstd"),
     ),
-    ("machine.sh",),
+    ("ssh.sh", "key.sh", "python.sh", "web.sh", "machine.sh"),
     "2G",
     bootable=True,
 )

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from lab.cluster import Cluster
-from lab.common import CHECKOUT, poll, run
+from lab.common import CHECKOUT, LabError, poll, run
 
 
 class Pair:
@@ -31,7 +31,15 @@ class Pair:
         return found
 
     def poll(self, what: str, probe: Callable[[], Any], seconds: float = 90) -> Any:
-        return poll(what, seconds, probe, 0.2)
+        try:
+            return poll(what, seconds, probe, 0.2)
+        except LabError as error:
+            raise LabError("\n".join([str(error), *map(self.log, self.names)])) from None
+
+    def log(self, name: str) -> str:
+        """What keepalived said last, for a reader who wonders."""
+        said = run(self.cluster.ssh(name, "journalctl -u keepalived -o short-iso -n 25"), check=False, timeout=60)
+        return f"{name}:\n{said.stdout}"
 
     def settle(self, seconds: float = 120) -> str:
         """Wait until exactly one director holds the VIP, seen three times in a row; its name."""
@@ -51,6 +59,10 @@ class Pair:
     def standby(self) -> str:
         active = self.active()
         return next(name for name in self.names if name != active)
+
+    def takeovers(self, name: str) -> int:
+        """How often a director has become the active one, as its keepalived logged it since boot."""
+        return int(self.cluster.run(name, "journalctl -b -u keepalived | grep -c 'Entering MASTER STATE' || true"))
 
     def power(self, name: str, on: bool) -> None:
         command = [sys.executable, str(CHECKOUT / "tests" / "lab"), "power", "on" if on else "off"]

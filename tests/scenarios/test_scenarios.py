@@ -19,7 +19,7 @@ SCENARIOS = sorted(path.parent.name for path in (CHECKOUT / "molecule").glob("*/
 # While Ansible waits for one scenario's nodes the engine has time for another's. The long ones begin, so that none is
 # left alone at the end.
 AT_A_TIME = int(os.environ.get("LAB_PARALLEL", "2"))
-LONG = ("nat", "teams", "dr", "boot")
+LONG = ("nat", "keepalived", "boot", "teams", "dr")
 # These measure seconds: they come last, when nothing else runs.
 ALONE = ("ha-dr",)
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")

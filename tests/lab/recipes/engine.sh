@@ -4,17 +4,6 @@
 set -eu
 root=$1
 
-# The public key of the checkout comes with the kernel's command line: the image is shared by all checkouts.
-cat >"$root/usr/local/sbin/lab-key" <<'CONF'
-#!/bin/sh
-exec sed -n 's/.*lab\.key=\([^ ]*\).*/ssh-ed25519 \1/p' /proc/cmdline
-CONF
-chmod 755 "$root/usr/local/sbin/lab-key"
-cat >"$root/etc/ssh/sshd_config.d/lab-key.conf" <<'CONF'
-AuthorizedKeysCommand /usr/local/sbin/lab-key
-AuthorizedKeysCommandUser nobody
-CONF
-
 # The machine's own card becomes a port of the bridge on which every node has its management interface, so that QEMU
 # forwards ports straight to the nodes and no packet filter or address translation of ours stands between.
 cat >"$root/usr/local/sbin/lab-net" <<'CONF'

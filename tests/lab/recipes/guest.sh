@@ -4,18 +4,6 @@
 set -eu
 root=$1
 
-# Root logs in by key only, and without PAM: a session through logind takes seconds under emulation.
-cat >"$root/etc/ssh/sshd_config.d/lab.conf" <<'CONF'
-UsePAM no
-UseDNS no
-PasswordAuthentication no
-PermitRootLogin prohibit-password
-PrintMotd no
-MaxSessions 100
-MaxStartups 100
-CONF
-rm -f "$root"/etc/ssh/ssh_host_rsa_key* "$root"/etc/ssh/ssh_host_ecdsa_key*
-
 # Nobody sits at a console, nothing may start by the clock in the middle of a measurement, and what looks after
 # hardware, disks or sessions has nothing to do here. Under emulation each of them costs a second of every boot.
 for unit in getty.target console-getty.service getty@tty1.service systemd-timesyncd.service systemd-logind.service \

@@ -5,31 +5,12 @@
 set -eu
 root=$1
 
-# The public key of the checkout comes with the kernel's command line: the image is shared by all checkouts.
-cat >"$root/usr/local/sbin/lab-key" <<'CONF'
-#!/bin/sh
-exec sed -n 's/.*lab\.key=\([^ ]*\).*/ssh-ed25519 \1/p' /proc/cmdline
-CONF
-chmod 755 "$root/usr/local/sbin/lab-key"
-cat >"$root/etc/ssh/sshd_config.d/lab.conf" <<'CONF'
-AuthorizedKeysCommand /usr/local/sbin/lab-key
-AuthorizedKeysCommandUser nobody
-UsePAM no
-UseDNS no
-PasswordAuthentication no
-MaxSessions 100
-MaxStartups 100
-CONF
-rm -f "$root"/etc/ssh/ssh_host_rsa_key* "$root"/etc/ssh/ssh_host_ecdsa_key*
-
 # The way in is the card with this hardware address; the cards under test are configured by the lab.
 printf '[Match]\nMACAddress=02:00:00:00:00:01\n[Link]\nName=mgmt0\n' >"$root/etc/systemd/network/10-mgmt.link"
 printf '[Match]\nName=mgmt0\n[Network]\nDHCP=ipv4\nLinkLocalAddressing=no\n[DHCPv4]\nUseRoutes=no\nUseDNS=no\n' \
     >"$root/etc/systemd/network/10-mgmt.network"
 chroot "$root" systemctl enable systemd-networkd.service nftables.service >/dev/null 2>&1
-for unit in nginx ipvsadm; do
-    chroot "$root" systemctl disable "$unit.service" >/dev/null 2>&1 || true
-done
+chroot "$root" systemctl disable ipvsadm.service keepalived.service >/dev/null 2>&1 || true
 # Nothing starts by the clock in the middle of a test, nobody sits at a console. Under emulation each unit costs a second
 # of every boot; those that order modules, sysctls and the network are all still there.
 for unit in apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer fstrim.timer logrotate.timer \
@@ -58,15 +39,4 @@ for rules in "$root"/usr/lib/udev/rules.d/*; do
 done
 chroot "$root" update-initramfs -u >/dev/null
 
-rm -f "$root"/etc/nginx/sites-enabled/default
-cat >"$root/etc/nginx/conf.d/lab.conf" <<'CONF'
-server {
-    listen 80 default_server;
-    listen [::]:80 default_server;
-    default_type text/plain;
-    access_log /var/log/nginx/access.log;
-    location / { return 200 "$hostname $remote_addr\n"; }
-}
-CONF
-sed -i 's/^worker_processes .*/worker_processes 1;/' "$root/etc/nginx/nginx.conf"
 rm -rf "$root"/var/lib/apt/lists/* "$root"/var/cache/apt/*.bin

@@ -4,15 +4,19 @@
 from __future__ import annotations
 
 import pytest
+from lab.cluster import directors
+
+DIRECTORS = directors()
 
 
-def test_row_in_the_table(cluster):
-    table = cluster.table("director")
+@pytest.mark.parametrize("name", DIRECTORS)
+def test_row_in_the_table(cluster, name):
+    table = cluster.table(name)
     assert "-A -t 192.0.2.98:99 -s rr" in table
     assert "-a -t 192.0.2.98:99 -r 192.0.2.96:99 -m -w 7" in table
 
 
-@pytest.mark.parametrize("name", ["director", "rs1", "rs2"])
+@pytest.mark.parametrize("name", [*DIRECTORS, "rs1", "rs2"])
 def test_addresses(cluster, name):
     addresses = cluster.run(name, "ip -o address")
     assert "192.0.2.98/32" in addresses

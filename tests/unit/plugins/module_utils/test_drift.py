@@ -60,9 +60,59 @@ def test_what_each_version_writes_is_understood(version):
             "192.0.2.12": d.Opinion(True, 1),
             "192.0.2.13": d.Opinion(True, 0),  # down, and inhibited
         },
-        81: {"192.0.2.13": d.Opinion(False, 0)},  # down, and taken out
+        81: {"192.0.2.13": d.Opinion(False, 0), "192.0.2.50": d.Opinion(True, 1)},  # down, and taken out
         82: {"192.0.2.13": d.Opinion(True, 0)},  # in maintenance
     }
+
+
+MARKED = """\
+------< LVS Topology >------
+ ------< Virtual server >------
+ VS FWMARK = 4294967295
+   Address family = inet
+   One packet scheduling = disabled
+   protocol = none
+   alive = 1
+   ------< Real server >------
+   RIP = 192.0.2.11, RPORT = 0, WEIGHT = 1 EFF WEIGHT = 1
+   alive = 1
+   RS set = 1
+ ------< Virtual server >------
+ VS FWMARK = 4294967295
+   Address family = inet6
+   protocol = none
+   ------< Real server >------
+   RIP = 2001:db8::11, RPORT = 0, WEIGHT = 1 EFF WEIGHT = 1
+   alive = 0
+   RS set = 0
+------< Health checkers >------
+"""
+
+
+def test_services_by_mark_are_told_apart_by_their_family():
+    lines = ("-A -f 4294967295 -s rr", "-a -f 4294967295 -r 192.0.2.11:0 -g -w 1")
+    six = ("-A -f 4294967295 -6 -s rr", "-a -f 4294967295 -6 -r [2001:db8::11]:0 -g -w 1")
+    opinions = d.parse_data(MARKED)
+    assert opinions == {
+        key: {key_: d.Opinion(key[0] == t.AF_INET, int(key[0] == t.AF_INET)) for key_ in entry.real_servers}
+        for key, entry in kernel(*lines, *six).items()
+    }
+    rows = [
+        {
+            "fwmark": 4294967295,
+            "family": family,
+            "scheduler": "rr",
+            "real_servers": [{"address": address, "port": 0, "forward": "dr", "weight": 1}],
+        }
+        for family, address in (("ipv4", "192.0.2.11"), ("ipv6", "2001:db8::11"))
+    ]
+    fallback = {"address": "192.0.2.50", "port": 0, "forward": "dr"}
+    watched = d.parse_watched([{"row": row, "check": {"type": "tcp"}, "fallback": fallback} for row in rows])
+    assert d.find(watched, kernel(*lines, six[0]), opinions) == []
+    (one,) = d.find(watched, kernel(*lines, *six), opinions)
+    assert one.text == "[2001:db8::11]:0 of fwmark 4294967295 (ipv6) is there, and keepalived has taken it out"
+    (one,) = d.find(watched, kernel(lines[0], "-a -f 4294967295 -r 192.0.2.50:0 -g -w 1", six[0]), opinions)
+    assert one.text == "192.0.2.11:0 of fwmark 4294967295 (ipv4) is missing, and keepalived holds it"
 
 
 def test_half_a_text_is_no_opinion_of_what_is_not_in_it():
@@ -131,6 +181,17 @@ def test_the_fallback_may_be_there():
     lines = (GOOD[0], "-a -t 192.0.2.10:80 -r 192.0.2.50:80 -g -w 1")
     down = {RS1: d.Opinion(False, 1), RS2: d.Opinion(False, 2)}
     assert found(lines, down, row) == []
+
+
+def test_a_fallback_that_keepalived_forgot_goes_in_any_case():
+    row = described(fallback={"address": "192.0.2.50", "port": 80, "forward": "dr"})
+    fallback = (t.parse_address("192.0.2.50"), 80)
+    lines = (*GOOD, "-a -t 192.0.2.10:80 -r 192.0.2.50:80 -g -w 1")
+    (one,) = found(lines, {**UP, fallback: d.Opinion(False, 1)}, row)
+    assert one.forgotten
+    assert one.text == "the fallback 192.0.2.50:80 of tcp 192.0.2.10:80 answers beside the real servers"
+    assert mended(lines, {**UP, fallback: d.Opinion(False, 1)}, row) == kernel(*GOOD)
+    assert found(lines, {**UP, fallback: d.Opinion(True, 1)}, row) == []
 
 
 def test_weights_that_checks_set_are_keepalived_own():

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 ARP = ho.Object("sysctl", "net.ipv4.conf.all.arp_ignore = 1")
 VIP = ho.Object("address", "192.0.2.10/32 dev lo")
 OLD_VIP = ho.Object("address", "192.0.2.11/32 dev lo")
+MARKS = ho.Object("marks", "inet lvs_cluster marks_1a2b3c4d 2")
 DEFAULT = ho.Object("route", "-4 default via 192.0.2.1")
 
 OBJECTS = st.sampled_from(
@@ -31,12 +32,24 @@ def texts(objects):
 
 
 def test_what_is_wanted_and_not_there_is_added_in_the_order_that_protects():
-    plan = ho.plan([VIP, ARP], [], {})
-    assert [obj.kind for obj in plan.add] == ["sysctl", "address"]
+    plan = ho.plan([VIP, MARKS, ARP], [], {})
+    assert [obj.kind for obj in plan.add] == ["sysctl", "marks", "address"]
 
 
 def test_what_is_there_already_is_not_done_again():
     assert ho.plan([VIP], [VIP], texts([VIP])).add == []
+
+
+def test_other_marks_are_a_change_of_the_same_table():
+    other = ho.Object("marks", "inet lvs_cluster marks_ffffffff 3")
+    plan = ho.plan([other], [MARKS], texts([MARKS]))
+    assert (plan.add, plan.remove, plan.narrowed) == ([other], [], [other])
+
+
+def test_a_table_of_our_name_is_ours_whoever_made_it():
+    recorded = ho.plan([MARKS], [], texts([MARKS])).narrowed
+    assert recorded == [MARKS]
+    assert ho.plan([], recorded, texts([MARKS])).remove == [MARKS]
 
 
 def test_what_is_recorded_and_not_wanted_is_removed_and_forgotten():

@@ -139,6 +139,31 @@ def test_a_judge_that_is_not_installed_yet(folder):
     assert folder.run()["failed"]
 
 
+def test_a_program_beside_path(folder):
+    asked = {}
+    folder.monkeypatch.setattr(
+        AnsibleModule, "get_bin_path", lambda _self, name, **more: asked.update({name: more}) or "/usr/libexec/x/daemon"
+    )
+    params = {
+        "record": folder.path("lvs/x.record"),
+        "config": {
+            "files": [{"path": folder.path("k.conf"), "content": "x\n"}],
+            "units": [UNIT],
+            "daemons": [
+                {
+                    "unit": UNIT,
+                    "program": "daemon",
+                    "folders": ["/usr/libexec/x"],
+                    "files": [folder.path("k.conf")],
+                    "judge": ["judge", "{program}"],
+                }
+            ],
+        },
+    }
+    assert run(folder.monkeypatch, host, params)["changed"]
+    assert asked == {"daemon": {"opt_dirs": ["/usr/libexec/x"]}}
+
+
 def test_a_run_that_was_killed_before_the_reload_is_mended_by_the_next(folder):
     folder.run()
     folder.killed_at = "reload"

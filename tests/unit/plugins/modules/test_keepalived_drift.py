@@ -59,6 +59,16 @@ def test_a_difference_is_mended_where_that_is_wanted(host, check):
     assert result["warnings"] == []
 
 
+def test_a_fallback_that_keepalived_forgot_goes_and_the_rest_is_left(host):
+    fallback = {"address": "192.0.2.50", "port": 80, "forward": "dr"}
+    rows = json.dumps([{"row": ROW, "check": {"type": "tcp"}, "fallback": fallback}])
+    forgotten = {KEY: {**UP[KEY], (t.parse_address("192.0.2.50"), 80): d.Opinion(False, 1)}}
+    host.setattr(keepalived_drift.Keepalived, "opinions", lambda _self: forgotten)
+    result, after = drift(host, WRONG + "-a -t 192.0.2.10:80 -r 192.0.2.50:80 -g -w 1\n", watched=rows)
+    assert (result["changed"], after) == (True, WRONG)
+    assert result["warnings"][0].count("192.0.2.50") == 0
+
+
 def test_a_static_table_is_taken_over_without_a_row_gone(host, tmp_path):
     record = tmp_path / "table.ipvs"
     record.write_text(GOOD + OTHER)

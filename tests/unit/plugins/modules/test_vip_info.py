@@ -66,7 +66,7 @@ def test_an_interface_that_is_not_there():
 def test_an_address_that_adverts_cannot_come_from():
     source = {"address": "10.0.0.1", "interface": "eth0"}
     (wrong,) = vip_info.look([OWN], [vip()], [source])[1]
-    assert wrong.startswith("10.0.0.1, which adverts are to come from, is not on eth0: say the host's own address")
+    assert wrong.startswith("10.0.0.1, which adverts or heartbeats are to come from, is not on eth0: say the host's")
     assert vip_info.look([OWN], [vip()], [{"address": "192.0.2.2", "interface": "eth0"}])[1] == []
 
 
@@ -87,3 +87,11 @@ def test_what_cannot_be_held_fails(monkeypatch):
     result = run(monkeypatch, vip_info, {"vips": [vip("198.51.100.10")]})
     assert result["failed"]
     assert result["msg"].startswith("This director cannot hold the VIPs as described:\n")
+
+
+def test_a_host_of_another_name():
+    assert vip_info.misnamed(None, "lb1") == []
+    assert vip_info.misnamed("lb1", "LB1") == []
+    (wrong,) = vip_info.misnamed("director1", "LB1.example.net")
+    assert wrong.startswith("`uname -n` says LB1.example.net here, and the inventory director1:")
+    assert "set lvs_node_name: LB1.example.net" in wrong

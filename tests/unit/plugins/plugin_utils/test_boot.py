@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import shutil
 import subprocess
 
 import pytest
@@ -23,11 +24,11 @@ rule -4 from 192.0.2.2 lookup 5010 priority 5010
 
 @pytest.fixture
 def host(tmp_path):
-    """A folder with the loader, and a PATH whose ip, modprobe and ipvsadm note their words."""
+    """A folder with the loader, and a PATH whose ip, modprobe, ipvsadm and nft note their words."""
     (tmp_path / "load").write_text(boot.LOADER_CONTENT)
     tools = tmp_path / "bin"
     tools.mkdir()
-    for name in ("ip", "modprobe", "ipvsadm"):
+    for name in ("ip", "modprobe", "ipvsadm", "nft"):
         tool = tools / name
         tool.write_text(f'#!/bin/sh\necho "{name} $*" >>{tmp_path}/calls\n. {tmp_path}/{name}.does\n')
         tool.chmod(0o755)
@@ -35,8 +36,8 @@ def host(tmp_path):
     return tmp_path
 
 
-def load(host: pathlib.Path) -> subprocess.CompletedProcess:
-    path = f"{host}/bin:{os.environ['PATH']}"
+def load(host: pathlib.Path, path: str = os.environ["PATH"]) -> subprocess.CompletedProcess:
+    path = f"{host}/bin:{path}"
     return subprocess.run(["/bin/sh", host / "load"], env={"PATH": path}, capture_output=True, text=True, check=False)
 
 
@@ -54,6 +55,37 @@ def test_everything_is_put_back_in_order(host):
         "ip -4 route replace default via 192.0.2.1 table 5010",
         "ip -4 rule add from 192.0.2.2 lookup 5010 priority 5010",
     ]
+
+
+def test_marks_are_loaded_before_the_table_that_counts_them(host):
+    (host / "director.record").write_text("marks inet lvs_cluster marks_1a2b3c4d 1\naddress 192.0.2.10/32 dev lo\n")
+    (host / "marks.nft").write_text("table inet lvs_cluster\n")
+    (host / "table.ipvs").write_text("-A -f 7 -s rr\n")
+    done = load(host)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (host / "calls").read_text().splitlines() == [
+        "nft -f marks.nft",
+        "ipvsadm -R",
+        "ip address replace 192.0.2.10/32 dev lo",
+    ]
+
+
+def test_marks_that_cannot_be_loaded_are_said_and_the_rest_still_done(host):
+    (host / "marks.nft").write_text("table inet lvs_cluster\n")
+    (host / "director.record").write_text("address 192.0.2.10/32 dev lo\n")
+    (host / "nft.does").write_text("echo 'Operation not supported' >&2; exit 1\n")
+    done = load(host)
+    assert (done.returncode, done.stderr) == (1, "lvs-cluster: marks.nft: Operation not supported\n")
+    assert "ip address replace 192.0.2.10/32 dev lo" in (host / "calls").read_text()
+
+
+def test_marks_without_nft_are_said(host, tmp_path):
+    (host / "marks.nft").write_text("table inet lvs_cluster\n")
+    (host / "bin" / "nft").unlink()
+    (tmp_path / "tools").mkdir()
+    for name in ("awk", "cat", "dirname", "sed", "tr"):
+        (tmp_path / "tools" / name).symlink_to(shutil.which(name))
+    assert load(host, f"{tmp_path}/tools").stderr == "lvs-cluster: marks.nft: nft is not installed\n"
 
 
 def test_two_roles_that_share_an_object_load_it_once(host):

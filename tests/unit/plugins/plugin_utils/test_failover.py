@@ -70,18 +70,18 @@ VRRP = {
         "0.5 is not whole",
         "use version: 3",
     ),
-    "nopreempt with state master": (
+    "no failback with state master": (
         [],
-        {"lvs_vrrp": {"nopreempt": True, "state": "master"}},
-        "lvs_vrrp.nopreempt",
-        "works with state: backup only",
-        "leave state out",
+        {"lvs_failback": False, "lvs_vrrp": {"state": "master"}},
+        "lvs_failback",
+        "false works with lvs_vrrp.state: backup only",
+        "leave lvs_vrrp.state out",
     ),
-    "nopreempt with a delay": (
+    "no failback with a delay": (
         [],
-        {"lvs_vrrp": {"nopreempt": True, "preempt_delay": 5}},
+        {"lvs_failback": False, "lvs_vrrp": {"preempt_delay": 5}},
         "lvs_vrrp.preempt_delay",
-        "means nothing with nopreempt",
+        "means nothing with lvs_failback: false",
         "keep one",
     ),
     "a delay with state master": (
@@ -207,6 +207,13 @@ VRRP = {
         "nobody would act on it",
         "choose keepalived",
     ),
+    "failback that nobody decides about": (
+        [],
+        {"lvs_failover": "external", "lvs_failback": False},
+        "lvs_failback",
+        "nobody would act on it, because lvs_failover is external",
+        "lvs_failover: keepalived or heartbeat",
+    ),
     "VRRP without keepalived": (
         [],
         {"lvs_failover": "external", "lvs_vrrp": {"router_id": 3}},
@@ -280,7 +287,7 @@ HEALTH = {
         "2 is not less than the quorum 2",
         "make it smaller",
     ),
-    "no such type": ({"check": "icmp"}, ".check", "'icmp' is not one of none, tcp", "use none"),
+    "no such type": ({"check": "xxxx"}, ".check", "'xxxx' is not one of none, tcp", "use none"),
     "no such status": ({"check": {"type": "http", "status": 900}}, ".check.status", "'900' is not an HTTP", "write"),
 }
 
@@ -435,10 +442,13 @@ def test_directors_come_in_the_order_of_their_priorities():
     assert found["vrrp"]["groups"][0]["priorities"] == {"director1": 200, "director2": 220}
 
 
-def test_more_vips_than_an_advert_names():
-    many = [service(vip=[f"192.0.2.{n}" for n in range(10, 60)])]
-    (member,) = seen(*pair(*many))["vrrp"]["groups"][0]["members"]
-    assert (len(member["addresses"]), len(member["excluded"])) == (20, 30)
+def test_a_new_vip_does_not_change_what_adverts_say():
+    one, many = (
+        seen(*pair(service(vip=[f"192.0.2.{n}" for n in range(10, end)])))["vrrp"]["groups"][0]["members"][0]
+        for end in (11, 60)
+    )
+    assert one["addresses"] == many["addresses"] == ["192.0.2.10/32"]
+    assert len(many["excluded"]) == 49
 
 
 def test_a_sync_daemon_brings_timeouts_that_all_agree_on():

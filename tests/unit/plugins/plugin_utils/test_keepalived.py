@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import pytest
 from ansible_collections.lvs.cluster.plugins.plugin_utils import keepalived
 from ansible_collections.lvs.cluster.plugins.plugin_utils.model import build
 from ansible_collections.lvs.cluster.plugins.plugin_utils.view import pack, view
-from ansible_collections.lvs.cluster.tests.unit.plugins.plugin_utils.inventories import inventory, pair, service
+from ansible_collections.lvs.cluster.tests.unit.plugins.plugin_utils.inventories import OMIT, inventory, pair, service
 
 
 def conf(hostvars, groups, host="director1"):
@@ -176,7 +178,6 @@ class TestVrrp:
     @pytest.mark.parametrize(
         ("vrrp", "there", "gone"),
         [
-            ({"nopreempt": True}, "nopreempt", "preempt_delay"),
             ({"preempt_delay": 2.5}, "preempt_delay 2.5", "nopreempt"),
             ({"advert_interval": 0.1}, "advert_int 0.1", "advert_int 1"),
             ({"unicast": False}, "state BACKUP", "unicast_peer {"),
@@ -192,13 +193,18 @@ class TestVrrp:
         assert there in lines
         assert gone not in lines
 
+    def test_a_director_that_comes_back_stands_by(self):
+        lines = block(conf(*pair(lvs_failback=False)), "vrrp_instance")
+        assert "nopreempt" in lines
+        assert "preempt_delay" not in lines
+
     def test_only_the_first_director_starts_as_master(self):
         assert "state BACKUP" in conf(*pair(lvs_vrrp={"state": "master"}), "director2")
 
     def test_many_vips_do_not_make_adverts_longer(self):
         text = conf(*pair(service(vip=[f"192.0.2.{n}" for n in range(10, 40)])))
-        assert len(block(text, "virtual_ipaddress ")) == 22
-        assert len(block(text, "virtual_ipaddress_excluded")) == 12
+        assert len(block(text, "virtual_ipaddress ")) == 3
+        assert len(block(text, "virtual_ipaddress_excluded")) == 31
 
     def test_a_password_is_included_and_not_in_the_file(self):
         hostvars, groups = pair(lvs_vrrp_password="s3cr#t", lvs_vrrp={"version": 2})
@@ -279,6 +285,64 @@ class TestServices:
         text = health(service(forward="dr", real_servers=servers, fallback={"address": "10.0.0.50", "forward": "nat"}))
         assert "sorry_server" not in text
         assert block(text, "real_server 10.0.0.50 80")[1:-1] == ["weight 1", "lvs_method NAT"]
+
+
+class TestMarks:
+    GROUP: ClassVar = {
+        "name": "shop",
+        "vip": ["192.0.2.10", "2001:db8::10"],
+        "port": OMIT,
+        "ports": [80, 443],
+        "group": True,
+        "fwmark": 99,
+        "forward": "dr",
+        "real_servers": TWO,
+    }
+
+    def test_a_group_whole(self):
+        text = health(service(**self.GROUP, persistence=300, fallback={"address": "10.0.0.50", "forward": "tun"}))
+        four, six = blocks(text, "virtual_server fwmark 99")
+        assert four[1:15] == [
+            "ip_family inet",
+            "lvs_sched wlc",
+            "lvs_method DR",
+            "persistence_timeout 300",
+            "delay_loop 5",
+            "sorry_server 10.0.0.50",
+            "sorry_server_lvs_method TUN",
+            "real_server 10.0.0.11 {",
+            "weight 2",
+            "TCP_CHECK {",
+            "connect_port 80",
+            "connect_timeout 3",
+            "retry 1",
+            "delay_before_retry 1",
+        ]
+        assert six[1] == "ip_family inet6"
+        assert {"real_server 2001:db8:1::11 {", "real_server 2001:db8:1::12 {"} <= set(six)
+
+    def test_a_netmask_is_of_the_marks_family(self):
+        def granularity(netmask, **changes):
+            keys = {"persistence": {"timeout": 60, "netmask": netmask}, **changes}
+            text = health(service(vip=OMIT, port=OMIT, fwmark=7, **keys))
+            return [line for line in block(text, "virtual_server") if line.startswith("persistence_granularity")]
+
+        assert granularity(24) == ["persistence_granularity 255.255.255.0"]
+        assert granularity(32) == []
+        assert granularity(64, family="ipv6") == ["persistence_granularity 64"]
+        assert granularity(128, family="ipv6") == []
+
+    def test_no_protocol_and_no_port(self):
+        text = health(service(vip=OMIT, port=OMIT, fwmark=4294967295, one_packet=True, forward="nat"))
+        lines = block(text, "virtual_server fwmark 4294967295")
+        assert "ops" in lines
+        assert not any(line.startswith("protocol") for line in lines)
+        assert "real_server 10.0.0.11 {" in lines
+
+    def test_the_fallback_that_stands_in(self):
+        servers = [{"host": "rs1", "weight": 0}]
+        keys = {**self.GROUP, "vip": "192.0.2.10", "real_servers": servers, "fallback": {"address": "10.0.0.50"}}
+        assert block(health(service(**keys)), "real_server 10.0.0.50")[:2] == ["real_server 10.0.0.50 {", "weight 1"]
 
 
 CHECKS = {

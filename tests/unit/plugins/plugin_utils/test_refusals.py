@@ -48,7 +48,12 @@ SERVICES = {
         "write a name of letters, digits and _ . : - (at most 64) in quotes",
     ),
     "misspelt key": ({"schduler": "rr"}, f"{WEB}.schduler", "no such key", "did you mean scheduler?"),
-    "unknown key": ({"zzz": 1}, f"{WEB}.zzz", "no such key", "valid: name, vip, port, ports, protocol, forward"),
+    "unknown key": (
+        {"zzz": 1},
+        f"{WEB}.zzz",
+        "no such key",
+        "valid: name, vip, port, ports, group, fwmark, family, protocol",
+    ),
     "unknown protocol": (
         {"protocol": "tpc"},
         f"{WEB}.protocol",
@@ -427,9 +432,7 @@ SERVICES = {
         "leave it out, or use forward: tun",
     ),
     # what is not there yet
-    "group": ({"group": True}, f"{WEB}.group", "is not yet in this version", "leave it out"),
     "network": ({"network": "192.0.2.64/28"}, f"{WEB}.network", "is not yet in this version", "leave it out"),
-    "fwmark": ({"fwmark": 1}, f"{WEB}.fwmark", "is not yet in this version", "leave it out"),
     "gue": (
         {"forward": "tun", "tunnel": {"type": "gue"}},
         f"{WEB}.tunnel.type",
@@ -481,18 +484,6 @@ VARIABLES = {
         "lvs_health",
         "'keepalive' is not one of none, keepalived, ldirectord",
         "did you mean keepalived?",
-    ),
-    "health by ldirectord": (
-        {"lvs_health": "ldirectord"},
-        "lvs_health",
-        "ldirectord is not yet in this version",
-        "use none or keepalived",
-    ),
-    "failover by heartbeat": (
-        {"lvs_failover": "heartbeat"},
-        "lvs_failover",
-        "heartbeat is not yet in this version",
-        "use none or keepalived or external",
     ),
     "vipless": ({"lvs_vipless": True}, "lvs_vipless", "is not yet in this version", "leave it out"),
     "unknown removal": (
@@ -763,8 +754,8 @@ class TestGroups:
         groups["directors"].append("director2")
         assert problems(hostvars, groups) == [
             "lvs_failover: the group directors has 2 directors and nobody to move the VIPs: every director would hold"
-            " them; name one director, or say who moves them: lvs_failover: keepalived, or external where something"
-            " else does"
+            " them; name one director, or say who moves them: lvs_failover: keepalived, heartbeat, or external where"
+            " something else does"
         ]
 
     def test_no_real_servers(self):
@@ -813,7 +804,7 @@ def test_all_problems_come_at_once_and_in_order():
     services[2]["wieght"] = 1
     services[10]["port"] = 0
     services[10]["forward"] = "drr"
-    hostvars, groups = inventory(*services, lvs_health="ldirectord", lvs_unknown=1)
+    hostvars, groups = inventory(*services, lvs_health="ldirectors", lvs_unknown=1)
     hostvars["rs1"]["lvs_weight"] = -1
     found = [line.partition(":")[0] for line in problems(hostvars, groups)]
     assert found == [
@@ -845,6 +836,9 @@ JUNK = st.recursive(
 @given(st.dictionaries(st.sampled_from([field.name for field in schema.SERVICE.fields]), JUNK), JUNK)
 def test_no_junk_is_too_much(keys, value):
     """Whatever stands in the inventory is accepted or refused in lines, never an exception of Python's own."""
-    hostvars, groups = inventory({**service(), **keys}, service(name="other", vip="192.0.2.11"))
+    others = service(name="other", vip="192.0.2.11"), service(name="mark", vip="192.0.2.12", group=True)
+    hostvars, groups = inventory({**service(), **keys}, *others)
+    for host in groups["directors"] + groups["realservers"]:
+        hostvars[host]["lvs_health"] = "keepalived"
     hostvars["rs1"].update(lvs_address=value, lvs_weight=value, lvs_interface=value)
     assert all("\n" not in line and ": " in line for line in problems(hostvars, groups))

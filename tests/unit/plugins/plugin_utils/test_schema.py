@@ -55,6 +55,16 @@ def test_every_value_is_read_or_refused_with_a_reason(value):
         assert (got is UNREADABLE) <= bool(problems)
 
 
+@pytest.mark.parametrize(("value", "expected"), [(7, (7, 7)), ("7", (7, 7)), ("7-9", (7, 9)), ("7 - 9", (7, 9))])
+def test_ranges(value, expected):
+    assert read(schema.IntegerRange(1, 9), value) == (expected, [])
+
+
+@pytest.mark.parametrize("value", [0, "7-10", "9-7", "-7", "7-", "7-8-9", "x", "", True, [7, 9], 7.0])
+def test_no_ranges(value):
+    assert read(schema.IntegerRange(1, 9), value)[0] is UNREADABLE
+
+
 def test_one_stands_for_a_list_of_one():
     assert read(schema.ListOf(schema.Integer(0, 9), single=True), 3) == ([3], [])
     assert read(schema.ListOf(schema.Integer(0, 9)), 3)[0] is UNREADABLE
@@ -84,7 +94,7 @@ def test_defaults_fill_what_is_missing():
 
 
 def test_what_is_not_there_yet_may_be_left_at_its_default():
-    field = next(field for field in schema.SERVICE.fields if field.name == "group")
+    field = next(field for field in schema.VARIABLES if field.name == "lvs_vipless")
     problems = []
     assert schema.read_field(field, False, "here", lambda *problem: problems.append(problem)) is False
     assert problems == []

@@ -25,7 +25,9 @@ def test_it_names_every_variable_and_key():
     of_services = (schema.SERVICE, schema.REAL_SERVER, schema.PERSISTENCE, schema.TUNNEL, schema.CHECK, schema.FALLBACK)
     of_tracks = (schema.TRACK_INTERFACE, schema.TRACK_SCRIPT, schema.TRACK_PROCESS, schema.TRACK_FILE)
     of_vrrp = (schema.VRRP, *of_tracks, schema.GARP, schema.NOTIFY, schema.INSTANCE)
-    sections = (*of_services, *of_vrrp, schema.KEEPALIVED, schema.SYNC, schema.TIMEOUTS)
+    of_heartbeat = (schema.HEARTBEAT, schema.MEDIUM, schema.PING_GROUP)
+    of_engines = (schema.KEEPALIVED, schema.LDIRECTORD, schema.MAILING, *of_heartbeat)
+    sections = (*of_services, *of_vrrp, *of_engines, schema.SYNC, schema.TIMEOUTS)
     fields = [*schema.VARIABLES, *(field for section in sections for field in section.fields)]
     assert sorted(headings) == sorted(field.name for field in fields)
 
