@@ -118,6 +118,12 @@ def connect(path: str = PROC_TABLE) -> Optional[Ipvs]:
     return _open() if available(path) else None
 
 
+def table_now() -> t.Table:
+    """Return the kernel's table; an empty one where IPVS is not loaded. Loads nothing."""
+    ipvs = connect()
+    return ipvs.read().table if ipvs else {}
+
+
 def load() -> Ipvs:
     """Return the kernel's IPVS, loaded if need be. KernelError when there is none to be had."""
     ipvs = _open()

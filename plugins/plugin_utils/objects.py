@@ -140,7 +140,7 @@ def _expiry(view: dict[str, Any]) -> dict[str, Any]:
 
 def _saved(rows: list[dict[str, Any]]) -> str:
     """Rows as ipvsadm-save prints them, which is what the module ipvs takes for its record."""
-    return table.render(table.complete_table(table.parseconfig_of(rows)))
+    return table.render(table.complete_table(table.parse_config(rows)))
 
 
 def syncd_objects(view: dict[str, Any], sysctls: dict[str, Any]) -> dict[str, Any]:
