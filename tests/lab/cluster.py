@@ -141,6 +141,13 @@ class Cluster:
         command, folder = self.deployment(variables, *arguments)
         return run(command, cwd=folder, env=quick()).stdout
 
+    def attempt(
+        self, variables: dict[str, dict[str, Any]] | None = None, *arguments: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run site.yml as deploy() does, where it may fail."""
+        command, folder = self.deployment(variables, *arguments)
+        return run(command, cwd=folder, env=quick(), check=False)
+
     def snapshot(self, name: str) -> dict[str, str]:
         """What a role could leave behind on a node: addresses, rules, sysctls, files, units and the kernel's table."""
         looks = {

@@ -6,17 +6,32 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from lab.cluster import Cluster
 from lab.common import CHECKOUT, LabError, poll, run
 
 
+@dataclass(frozen=True)
+class Mover:
+    """The program that moves the VIPs."""
+
+    name: str  # of its unit and its processes
+    takes: str  # what it logs when its director becomes the active one
+    packets: tuple[str, ...]  # what directors tell each other that they live with, in nftables' words
+
+
+KEEPALIVED = Mover("keepalived", "Entering MASTER STATE", ("ip protocol vrrp", "ip6 nexthdr vrrp"))
+HEARTBEAT = Mover("heartbeat", "info: Acquiring resource group", ("udp dport 694",))
+
+
 class Pair:
-    def __init__(self, cluster: Cluster, vip: str, names: Iterable[str]) -> None:
+    def __init__(self, cluster: Cluster, vip: str, names: Iterable[str], mover: Mover = KEEPALIVED) -> None:
         self.cluster = cluster
         self.vip = vip
         self.names = tuple(names)
+        self.mover = mover
 
     def owners(self) -> set[str]:
         """The directors that hold the VIP now; one that cannot be reached is none."""
@@ -37,8 +52,8 @@ class Pair:
             raise LabError("\n".join([str(error), *map(self.log, self.names)])) from None
 
     def log(self, name: str) -> str:
-        """What keepalived said last, for a reader who wonders."""
-        said = run(self.cluster.ssh(name, "journalctl -u keepalived -o short-iso -n 25"), check=False, timeout=60)
+        """What the director said last, for a reader who wonders."""
+        said = run(self.cluster.ssh(name, "journalctl -o short-iso -n 40 | cut -c-300"), check=False, timeout=60)
         return f"{name}:\n{said.stdout}"
 
     def settle(self, seconds: float = 120) -> str:
@@ -61,8 +76,22 @@ class Pair:
         return next(name for name in self.names if name != active)
 
     def takeovers(self, name: str) -> int:
-        """How often a director has become the active one, as its keepalived logged it since boot."""
-        return int(self.cluster.run(name, "journalctl -b -u keepalived | grep -c 'Entering MASTER STATE' || true"))
+        """How often a director has become the active one, as it logged since boot."""
+        return int(self.cluster.run(name, f"journalctl -b -o cat | grep -c '{self.mover.takes}' || true"))
+
+    def runs(self, name: str) -> bool:
+        """Whether a director's mover runs."""
+        return "active" in self.cluster.run(name, f"systemctl is-active {self.mover.name} || true").split()
+
+    def kill(self, name: str) -> None:
+        self.cluster.run(name, f"pkill -KILL {self.mover.name}")
+
+    def deafen(self, deaf: bool) -> None:
+        """Let nothing through by which directors hear that the other one lives, or everything again."""
+        rules = "; ".join(f"{packets} drop" for packets in self.mover.packets)
+        add = f"nft 'table inet cut {{ chain input {{ type filter hook input priority -10; {rules}; }}; }}'"
+        for name in self.names:
+            self.cluster.run(name, add if deaf else "nft delete table inet cut")
 
     def power(self, name: str, on: bool) -> None:
         command = [sys.executable, str(CHECKOUT / "tests" / "lab"), "power", "on" if on else "off"]

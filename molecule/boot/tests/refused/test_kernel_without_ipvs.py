@@ -17,8 +17,7 @@ def refused(cluster):
     assert "ip_vs" not in cluster.run("director", "lsmod")
     # `blacklist` alone stops aliases only; this is how a module is forbidden in earnest (modprobe.d(5)).
     cluster.run("director", f"echo 'install ip_vs /bin/false' >{FORBIDDEN}")
-    command, folder = cluster.deployment()
-    yield run(command, cwd=folder, env=quick(), check=False)
+    yield cluster.attempt()
     cluster.run("director", f"rm {FORBIDDEN}")
 
 

@@ -7,7 +7,6 @@ import json
 import re
 
 import pytest
-from lab.cluster import quick
 from lab.common import run
 from lab.faults import watching
 from lab.pair import Pair
@@ -82,7 +81,7 @@ def test_that_server_leaves_and_a_service_comes(pair, cluster, client, web, main
 
 def test_it_comes_back_with_another_weight_and_the_service_goes(pair, cluster, client, web, maintained):
     servers = [{**server, "weight": 3 if server["host"] == maintained else 1} for server in BOTH]
-    undisturbed(pair, client, everywhere({**web, "scheduler": "wrr", "real_servers": servers}))
+    undisturbed(pair, client, everywhere({**web, "real_servers": servers}))
     other = "rs2" if maintained == "rs1" else "rs1"
     pair.poll("weights", lambda: client.ask(VIP, count=8).by == {maintained: 6, other: 2})
     for name in NODES:
@@ -106,8 +105,7 @@ def test_a_file_that_keepalived_refuses_stops_at_the_standby(pair, cluster):
     look = "systemctl show -p MainPID -p InvocationID keepalived; sha256sum /etc/keepalived/keepalived.conf"
     before = {name: cluster.run(name, look) for name in DIRECTORS}
     bad = {"lvs_keepalived": {"text": "no_such_keyword here"}}
-    command, folder = cluster.deployment(dict.fromkeys(NODES, bad))
-    done = run(command, cwd=folder, env=quick(), check=False)
+    done = cluster.attempt(dict.fromkeys(NODES, bad))
     assert done.returncode != 0
     assert "no_such_keyword" in done.stdout + done.stderr
     assert re.search(rf"{standby}\b.*failed=1", done.stdout)
@@ -126,7 +124,7 @@ def each_its_own(pair, cluster, web):
             {"name": "green", "vips": OTHER["vip"], "directors": ["lb2", "lb1"]},
         ],
     }
-    cluster.deploy(everywhere(web, OTHER, lvs_vrrp=vrrp, lvs_vrrp_password="red,1234"))
+    cluster.deploy(everywhere(web, OTHER, lvs_failback=True, lvs_vrrp=vrrp, lvs_vrrp_password="red,1234"))
     return {VIP: pair, OTHER["vip"]: Pair(cluster, OTHER["vip"], DIRECTORS)}
 
 

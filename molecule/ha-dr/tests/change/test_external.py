@@ -17,7 +17,7 @@ NODES = (*DIRECTORS, "rs1", "rs2", "sorry")
 def pair(cluster):
     """keepalived watches the real servers and moves nothing; the tests move the VIP."""
     # With the last keepalived that may hold it gone, nobody does: a short time in which the client is not served.
-    mover = {"lvs_failover": "external", "lvs_vrrp": None}
+    mover = {"lvs_failover": "external", "lvs_failback": None, "lvs_vrrp": None}
     pair = Pair(cluster, VIP, DIRECTORS)
     cluster.deploy(dict.fromkeys(NODES, mover))
     yield pair

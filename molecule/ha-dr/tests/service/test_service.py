@@ -14,7 +14,7 @@ def test_one_director_holds_the_vip_and_both_hold_the_table(cluster):
     pair.settle()
     tables = [sorted(cluster.table(name)) for name in pair.names]
     assert tables[0] == tables[1]
-    assert f"-A -t {VIP}:80 -s rr" in tables[0]
+    assert f"-A -t {VIP}:80 -s wrr" in tables[0]
 
 
 def test_both_servers_answer_in_turn(client):

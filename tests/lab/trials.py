@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Something breaks under a client that asks all the time and holds one long transfer; what it cost, row by row.
+
+Seconds are printed beside what the protocol promises; a trial fails only far past that, when the transfer breaks that
+should not, or when not exactly one director holds the VIP at the end.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+
+from lab.cluster import Client
+from lab.common import state
+from lab.faults import Request, transferring, watching
+from lab.pair import Pair
+
+
+@dataclass(frozen=True)
+class Case:
+    """What differs between the clusters that are broken."""
+
+    takeover: float  # seconds that the protocol takes to find a dead director
+    detection: float = 0  # the longest a health check may take: interval, tries and their timeouts
+    synced: bool = False  # connections survive a change of director
+    failback: bool = False
+    seconds: float = 120  # within which everything that was mended works again
+
+
+@dataclass
+class Row:
+    fault: str
+    failed: int
+    asked: int
+    silence: float
+    bound: float
+    transfer: str
+    owner: str
+
+
+class Trials:
+    def __init__(self, pair: Pair, client: Client, case: Case) -> None:
+        self.pair = pair
+        self.client = client
+        self.case = case
+        self.rows: list[Row] = []
+
+    def other(self, name: str) -> str:
+        return next(other for other in self.pair.names if other != name)
+
+    def director(self, name: str, break_it: Callable[[str], object], stays: bool = False) -> Row:
+        """Break the active director; another one takes over, or, where it stays, perhaps the same."""
+        pair, case = self.pair, self.case
+        before = pair.settle()
+        other = self.other(before)
+        judged = pair.names if stays else (other,)
+        takeovers = {name: pair.takeovers(name) for name in judged}
+        with watching(self.client, pair.vip) as watch, transferring(self.client, pair.vip) as transfer:
+            if case.synced:
+                # The kernel tells of a connection after its third packet, and sends what it has to tell every two
+                # seconds.
+                looked = f"ipvsadm -Lnc | grep ':{transfer.port} ' || true"
+                pair.poll("the transfer at the other director", lambda: _established(pair, other, looked), 30)
+            began = len(watch.requests)
+            break_it(before)
+            pair.poll(
+                f"one of {judged} takes over",
+                lambda: any(pair.takeovers(name) > takeovers[name] for name in judged),
+                case.seconds,
+            )
+            watch.more(_goes_on)
+            after = pair.settle(case.seconds)
+            survived = transfer.ends_well(120) if case.synced else transfer.goes_on(10)
+            requests, silence = watch.requests[began:], watch.silence()
+        row = self.note(name, requests, silence, case.takeover, f"{before}>{after}", "whole" if survived else "broken")
+        # One that is meant to be active and works again has the VIP back by now.
+        assert stays or after == other or (case.failback and after == pair.names[0])
+        assert self.client.arp(pair.vip) == {pair.cluster.mac(after)}
+        assert survived or not case.synced, transfer.said[-3:]
+        return self.judged(row)
+
+    def server(self, name: str, break_it: Callable[[], object]) -> Row:
+        """Break a real server; the VIP stays where it is."""
+        before = self.pair.settle()
+        with watching(self.client, self.pair.vip) as watch, transferring(self.client, self.pair.vip):
+            began = len(watch.requests)
+            break_it()
+            watch.more(_goes_on)
+            requests, silence = watch.requests[began:], watch.silence()
+        assert self.pair.settle() == before
+        return self.judged(self.note(name, requests, silence, self.case.detection, before))
+
+    def mended(self, name: str, mend: Callable[[], object], bound: float, owner: str) -> Row:
+        """Mend what was broken, and wait until the VIP is where it has to be."""
+        with watching(self.client, self.pair.vip) as watch:
+            mend()
+            after = self.home()
+            watch.answers(30)
+        return self.note(name, watch.requests, watch.silence(), bound, f"{owner}>{after}")
+
+    def home(self) -> str:
+        """Where the VIP is once everything works."""
+        if self.case.failback:
+            first = self.pair.names[0]
+            self.pair.poll(f"{first} is active again", lambda: self.pair.owners() == {first}, self.case.seconds)
+        return self.pair.settle(self.case.seconds)
+
+    def note(
+        self, fault: str, requests: list[Request], silence: float, bound: float, owner: str, transfer: str = ""
+    ) -> Row:
+        row = Row(fault, sum(one.failed for one in requests), len(requests), silence, bound, transfer, owner)
+        self.rows.append(row)
+        return row
+
+    def judged(self, row: Row) -> Row:
+        assert row.silence < 5 * row.bound + 1, row
+        return row
+
+    def table(self) -> str:
+        """For the reader; kept for docs/benchmarks.md as well."""
+        (state() / self.pair.cluster.scenario / "faults.json").write_text(
+            json.dumps([asdict(row) for row in self.rows])
+        )
+        return "\n".join(["", *_lines(self.rows)])
+
+
+def _lines(rows: Iterable[Row]) -> Iterable[str]:
+    yield f"{'fault':40} {'failed':>12} {'silence':>9} {'bound':>7}  {'transfer':9} owner"
+    for row in rows:
+        failed = f"{row.failed} of {row.asked}"
+        bound = f"{row.bound:5.2f} s" if row.bound else ""
+        yield f"{row.fault:40} {failed:>12} {row.silence:7.2f} s {bound:>7}  {row.transfer:9} {row.owner}"
+
+
+def _goes_on(new: list[Request]) -> bool:
+    return sum(not one.failed for one in new[-20:]) == 20 and len(new) > 40
+
+
+def _established(pair: Pair, name: str, looked: str) -> bool:
+    return "ESTABLISHED" in pair.cluster.run(name, looked)
