@@ -123,9 +123,10 @@ class HostSystem:
         for family in families:
             for row in self._json("-N", family, "rule", "show"):
                 words = [("family", family), ("priority", str(row["priority"])), ("lookup", str(row.get("table")))]
-                source = row.get("src", "all")
-                if source != "all":
-                    words.append(("from", "%s/%s" % (source, row["srclen"]) if "srclen" in row else source))
+                for word, name in (("from", "src"), ("to", "dst")):
+                    end = row.get(name, "all")
+                    if end != "all":
+                        words.append((word, "%s/%s" % (end, row[name + "len"]) if name + "len" in row else end))
                 words += [(name, str(row[name])) for name in ("ipproto", "sport", "fwmark") if name in row]
                 rules.add(tuple(sorted(_numbered(words))))
         return rules

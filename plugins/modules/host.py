@@ -175,6 +175,9 @@ options:
             description: The packets' source address.
             type: str
             required: true
+          destination:
+            description: The packets' destination address. By default any.
+            type: str
           protocol:
             description: The packets' protocol.
             type: str
@@ -426,6 +429,8 @@ def _route(row: Dict[str, Any]) -> str:
 
 def _rule(row: Dict[str, Any]) -> str:
     text = "%s from %s" % (FAMILY[row["family"]], row["source"])
+    if row["destination"]:
+        text += " to %s" % row["destination"]
     if row["protocol"]:
         text += " ipproto %s" % row["protocol"]
     if row["source_port"]:
@@ -699,7 +704,7 @@ def argument_spec() -> Dict[str, Any]:
         "addresses": rows(address=name, interface=name),
         "routes": rows(family=family, to={"type": "str", "default": "default"}, via=name, interface=text,
                        table={"type": "int"}),
-        "rules": rows(family=family, source=name, protocol={"type": "str", "choices": ["tcp", "udp", "sctp"]},
+        "rules": rows(family=family, source=name, destination=text, protocol={"type": "str", "choices": ["tcp", "udp", "sctp"]},
                       source_port={"type": "int"}, table={"type": "int", "required": True},
                       priority={"type": "int", "required": True}),
         "files": rows(path={"type": "path", "required": True}, content=name, mode={"type": "str", "default": "0644"},

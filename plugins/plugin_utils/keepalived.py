@@ -222,9 +222,7 @@ def _instance(
     ]
 
 
-def _garp(garp: Mapping[str, Any] | None) -> list[Entry]:
-    if not garp:
-        return []
+def _garp(garp: Mapping[str, Any]) -> list[Entry]:
     words = (
         ("delay", "garp_master_delay"),
         ("repeat", "garp_master_repeat"),

@@ -8,6 +8,7 @@ Pure: the view says what the host is, the options are the role's own variables.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from ansible_collections.lvs.cluster.plugins.module_utils import table
@@ -20,6 +21,8 @@ MASKED = ["ipvsadm.service"]
 # What comes out of a tunnel passes the reverse path filter only in loose mode. The kernel takes the larger of this and
 # the value for all devices, so 2 is right whatever the distribution's default is.
 LOOSE = 2
+# The kernel's number of the table main (ip-route(8)).
+MAIN_TABLE = 254
 
 # The kernel remembers a connection for two minutes after its end. Without this, a client that takes its source port
 # again meanwhile is still sent to the same real server, and where that one has been deleted its packets are dropped
@@ -285,7 +288,8 @@ def _way_back(view: dict[str, Any], options: dict[str, Any]) -> tuple[list[dict[
         table = options["table"] if mode == "policy" else None
         routes.append({"family": family, "via": gateway, **({"table": table} if table else {})})
     if mode == "policy":
-        rules = [
+        rules = [*_to_directors(view, {route["family"]: route["via"] for route in routes}, options["table"])]
+        rules += [
             {
                 "family": flow["family"],
                 "source": flow["address"],
@@ -297,6 +301,24 @@ def _way_back(view: dict[str, Any], options: dict[str, Any]) -> tuple[list[dict[
             for flow in flows
         ]
     return rules, routes
+
+
+def _to_directors(view: dict[str, Any], gateways: dict[str, str], table: int) -> Iterator[dict[str, Any]]:
+    """Rules by which replies to the directors themselves go straight there, as their health checks came.
+
+    Through a gateway that moves, they would confirm to the kernel that whoever held it last still does: a server whose
+    checks succeed would never learn that it has moved (arp(7): feedback from a higher layer).
+    """
+    for family, source in sorted({(flow["family"], flow["address"]) for flow in view["nat_flows"]}):
+        for director in view["director_addresses"][family]:
+            if director != gateways[family]:
+                yield {
+                    "family": family,
+                    "source": source,
+                    "destination": director,
+                    "table": MAIN_TABLE,
+                    "priority": table - 1,
+                }
 
 
 def config_of(role: str, **parts: Any) -> dict[str, Any]:

@@ -100,7 +100,11 @@ GARP = Section(
         Field("delay", Integer(0, 3600, "seconds"), "Time until the second round.", default=5),
         Field("repeat", Integer(1, 100), "Packets in a round.", default=5),
         Field(
-            "refresh", Integer(0, 86400, "seconds"), "Time between rounds while it holds the VIPs; 0: none.", default=0
+            "refresh",
+            Integer(0, 86400, "seconds"),
+            "Time between rounds while it holds the VIPs; 0: none. After a cut network it is what corrects those who"
+            " believed the other director last.",
+            default=10,
         ),
         Field("refresh_repeat", Integer(1, 100), "Packets in such a round.", default=1),
         Field(
@@ -250,7 +254,8 @@ VRRP = Section(
             "garp",
             GARP,
             "How new owners announce the VIPs (gratuitous ARP, unsolicited neighbour adverts).",
-            default_words="keepalived's own values",
+            default=GARP.defaults(),
+            default_words="the defaults of its keys",
         ),
         Field("notify", NOTIFY, "Programs to run as lvs_keepalived.script_user.", default_words="none"),
         *_ROUTES,

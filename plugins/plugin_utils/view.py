@@ -42,6 +42,9 @@ def _pack_cluster(cluster: Mapping[str, Any]) -> dict[str, Any]:
         "directors": _lines(cluster["directors"]),
         "realservers": _lines(cluster["realservers"]),
         "gateways": _gateways(cluster),
+        "director_addresses": {
+            family: [one[family] for one in cluster["directors"].values() if one[family]] for family in FAMILIES
+        },
     }
 
 
@@ -104,6 +107,7 @@ def _view(host: str, cluster: Mapping[str, Any], director: Any, realserver: Any)
         "nat_flows": duties["nat_flows"],
         "gateways": dict(cluster["gateways"]),
         "directors": _names(cluster["directors"]),
+        "director_addresses": dict(cluster["director_addresses"]),
         "realservers": _names(cluster["realservers"]) if director else [],
         "forwards": {family: list(cluster["forwards"][family]) for family in FAMILIES}
         if director

@@ -69,6 +69,11 @@ vrrp_instance lvs {
         10.0.0.2
     }
     check_unicast_src
+    garp_master_delay 5
+    garp_master_repeat 5
+    garp_master_refresh 10
+    garp_master_refresh_repeat 1
+    garp_lower_prio_repeat 5
     virtual_ipaddress {
         192.0.2.10/24
     }
@@ -182,7 +187,8 @@ class TestVrrp:
             ({"advert_interval": 0.1}, "advert_int 0.1", "advert_int 1"),
             ({"unicast": False}, "state BACKUP", "unicast_peer {"),
             ({"state": "master"}, "state MASTER", "state BACKUP"),
-            ({"garp": {"refresh": 60}}, "garp_master_refresh 60", "nopreempt"),
+            ({}, "garp_master_refresh 10", "nopreempt"),
+            ({"garp": {"refresh": 60}}, "garp_master_refresh 60", "garp_master_refresh 10"),
             ({"keepalived": "accept"}, "accept", "nopreempt"),
             ({"virtual_routes": ["default via 192.0.2.1"]}, "default via 192.0.2.1", "virtual_rules {"),
             ({"virtual_rules": ["from 192.0.2.10 table 1"]}, "from 192.0.2.10 table 1", "virtual_routes {"),

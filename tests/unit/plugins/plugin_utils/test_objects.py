@@ -22,6 +22,7 @@ REALSERVER = {
     "hidden_vips": [],
     "nat_flows": [],
     "gateways": {"ipv4": "198.51.100.1", "ipv6": None},
+    "director_addresses": {"ipv4": ["198.51.100.1"], "ipv6": []},
     "forwards": {"ipv4": [], "ipv6": []},
 }
 OPTIONS = {
@@ -117,6 +118,19 @@ def test_the_unpacking_device_follows_the_outer_packets_family():
     device = {"name": "lvs6", "type": "ip6tnl mode any local 2001:db8::11 remote ::"}
     assert (config["modules"], config["links"]) == (["ip6_tunnel"], [device])
     assert {row["interface"] for row in config["addresses"]} == {"lvs6"}
+
+
+def test_replies_to_the_directors_own_checks_do_not_take_a_gateway_that_moves():
+    addresses = {"ipv4": ["198.51.100.2", "198.51.100.3"], "ipv6": ["2001:db8::2"]}
+    config = realserver({"nat_flows": [FLOW], "director_addresses": addresses}, gateway="policy")
+    common = {"family": "ipv4", "source": "198.51.100.11", "table": 254, "priority": 5009}
+    assert config["rules"][:-1] == [{**common, "destination": address} for address in addresses["ipv4"]]
+
+
+def test_a_director_that_is_the_gateway_needs_no_rule_for_itself():
+    addresses = {"ipv4": ["198.51.100.1"], "ipv6": []}
+    config = realserver({"nat_flows": [FLOW], "director_addresses": addresses}, gateway="policy")
+    assert [rule["table"] for rule in config["rules"]] == [5010]
 
 
 def test_nat_leaves_routing_alone_unless_asked():
