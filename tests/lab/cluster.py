@@ -128,6 +128,12 @@ class Cluster:
         lines = self.run(server, f"grep -F 'GET {path} ' /var/log/nginx/access.log || true").splitlines()
         return [line.split()[0] for line in lines]
 
+    def variables(self, host: str) -> dict[str, Any]:
+        """What the scenario's inventory says about a host."""
+        inventory = CHECKOUT / "molecule" / self.scenario / "inventory"
+        said: dict[str, Any] = json.loads(run(["ansible-inventory", "-i", str(inventory), "--host", host]).stdout)
+        return said
+
     def deployment(self, variables: dict[str, dict[str, Any]] | None = None, *arguments: str) -> tuple[list[str], Path]:
         """The command that runs site.yml again with variables of single hosts changed, and the folder for it."""
         inventory = CHECKOUT / "molecule" / self.scenario / "inventory"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from lab.cluster import Client
 from lab.common import state
@@ -123,6 +124,19 @@ class Trials:
             json.dumps([asdict(row) for row in self.rows])
         )
         return "\n".join(["", *_lines(self.rows)])
+
+
+def undisturbed(pair: Pair, client: Client, variables: dict[str, dict[str, Any]] | None = None) -> str:
+    """Deploy under load; what Ansible said. The same director is active afterwards, and nobody noticed."""
+    before = pair.settle()
+    takeovers = {name: pair.takeovers(name) for name in pair.names}
+    with watching(client, pair.vip, timeout=10) as watch:
+        said = pair.cluster.deploy(variables)
+        watch.answers(30)
+    assert not watch.failed()
+    assert pair.settle() == before
+    assert {name: pair.takeovers(name) for name in pair.names} == takeovers
+    return said
 
 
 def _lines(rows: Iterable[Row]) -> Iterable[str]:

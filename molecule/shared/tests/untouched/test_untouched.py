@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from lab.cluster import directors, recaps
 
-VIP = "172.17.60.201"
+VIP = {"ultramonkey": "192.168.6.240"}.get(os.environ["MOLECULE_SCENARIO_NAME"], "172.17.60.201")
 DIRECTORS = directors()
 CLUSTER = [*DIRECTORS, "rs1", "rs2"]
 
