@@ -52,5 +52,7 @@ def test_the_recipe_is_in_the_file(cluster):
 
 
 def test_what_was_installed_left_no_failed_unit_and_no_pacemaker(cluster):
-    said = cluster.run("slave", "systemctl --failed --no-legend; dpkg -l pacemaker corosync 2>/dev/null | grep ^ii || true")
+    said = cluster.run(
+        "slave", "systemctl --failed --no-legend; dpkg -l pacemaker corosync 2>/dev/null | grep ^ii || true"
+    )
     assert not said.strip()
