@@ -24,7 +24,7 @@ def pair(cluster):
 
 
 def everywhere(**variables):
-    return {name: variables for name in NODES}
+    return dict.fromkeys(NODES, variables)
 
 
 def test_a_run_without_a_change_changes_nothing(pair, client):
