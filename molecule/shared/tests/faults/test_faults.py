@@ -33,7 +33,7 @@ VIP, MOVER, CASE = CASES[os.environ["MOLECULE_SCENARIO_NAME"]]
 
 @pytest.fixture(scope="module")
 def pair(cluster):
-    offer_long_transfer(cluster, list(SERVERS), rate="60k", megabytes=2)
+    offer_long_transfer(cluster, list(SERVERS), rate="60k", megabytes=1)
     return Pair(cluster, VIP, DIRECTORS, MOVER)
 
 
