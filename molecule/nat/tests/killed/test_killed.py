@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""site.yml is killed, and the run that was to mend it as well, on the way to another inventory: the next one mends both.
+"""site.yml is killed, and the run that was to mend it too, on the way to another inventory: the next one mends both.
 
 Ten moments in all."""
 
