@@ -24,7 +24,7 @@ def pair(cluster):
 def test_vip_gateway_ldirectord_and_table_are_on_one_director(pair, cluster):
     active, standby = pair.active(), pair.standby()
     held = {name: cluster.run(name, "ip -o -4 address") for name in DIRECTORS}
-    assert f" {VIP}/24 " in held[active]
+    assert f" {VIP}/32 " in held[active]
     assert f" {GATEWAY}/24 " in held[active]
     assert VIP not in held[standby]
     assert GATEWAY not in held[standby]
@@ -66,4 +66,4 @@ def test_files_units_and_the_key(cluster, name):
     said = cluster.run(name, "stat -c '%a %U' /etc/ha.d/authkeys; systemctl is-enabled ldirectord || true")
     assert said.splitlines() == ["600 root", "disabled"]
     assert "heartbeat" not in cluster.run(name, "systemctl --failed --no-legend")
-    assert "ultramonkey" not in cluster.run(name, "journalctl -b; cat /etc/lvs/*")
+    assert "monkeys-secret" not in cluster.run(name, "journalctl -b; cat /etc/lvs/*")

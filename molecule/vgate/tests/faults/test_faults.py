@@ -39,7 +39,7 @@ def test_a_server_is_unplugged_and_plugged_in_again(pair, client, trials):
 def test_the_master_stops_and_both_addresses_move(pair, cluster, trials):
     trials.director("master stopped in order", lambda who: cluster.run(who, "systemctl stop heartbeat"))
     held = cluster.run("slave", "ip -o -4 address")
-    assert f" {VIP}/24 " in held
+    assert f" {VIP}/32 " in held
     assert f" {VGATE}/24 " in held
     cluster.run("master", "systemctl start heartbeat")
     trials.mended("the master is back", lambda: pair.poll("it runs", lambda: pair.runs("master")), 0, "slave")
