@@ -189,7 +189,8 @@ def plug_in(node: dict) -> None:
         outside.append(f"link set {port} master {card['bridge']} up")
         inside.append(f"link set {card['name']} up")
         for address in card["addresses"]:
-            extra = " nodad" if ":" in address else ""
+            # As whoever configures a card on a real host does; heartbeat asks the card for its broadcast address.
+            extra = " nodad" if ":" in address else " brd +"
             inside.append(f"address add {address} dev {card['name']}{extra}")
     for target, how in node["routes"]:
         inside.append(f"route add {target} {how}")

@@ -46,8 +46,9 @@ def test_keepalived_runs_on_both_and_has_no_vrrp(cluster):
 
 
 def test_the_recipe_is_in_the_file(cluster):
+    """heartbeat makes all names small."""
     lines = cluster.run("slave", "cat /etc/ha.d/ha.cf").splitlines()
-    expected = {"keepalive 2", "deadtime 10", "udpport 1001", "bcast eth0", "hopfudge 1", "node Master", "node Slave"}
+    expected = {"keepalive 2", "deadtime 10", "udpport 1001", "bcast eth0", "hopfudge 1", "node master", "node slave"}
     assert expected <= set(lines)
 
 
