@@ -74,6 +74,29 @@ case $2 in
 esac
 """
 
+# With auto_failback a director that returns while the other one is still taking its resources makes that one give them
+# up again at once, and nothing in heartbeat keeps the two from running side by side: what is started after its turn to
+# be stopped stays, and both directors hold it. The last resource of the group is the first to be stopped.
+TURN_CONTENT = """\
+#!/bin/sh
+# Written by Ansible (lvs.cluster); changes are overwritten.
+# A resource of heartbeat's, the last of its group: no giving before the taking has ended.  lvs-turn start|stop|status
+case $1 in
+    start) ;;
+    stop)
+        for _ in $(seq 240); do
+            pgrep -f 'ResourceManager takegroup' >/dev/null || break
+            sleep 0.5
+        done
+        ;;
+    status) echo stopped ;;
+    *)
+        echo "usage: $0 start|stop|status" >&2
+        exit 2
+        ;;
+esac
+"""
+
 SCRIPT_CONTENT = r"""#!/bin/sh
 # Written by Ansible (lvs.cluster); changes are overwritten.
 # systemd runs this for heartbeat.service:
@@ -268,7 +291,7 @@ if [ -e "$files/haresources" ] && [ -e "$files/ha.cf" ] && systemctl is-active -
 fi
 for word in $(words "$folder/haresources" | sed 1d); do
     name=${word%%::*}
-    [ "$name" != lvs-vip6 ] || continue
+    case $name in lvs-vip6 | lvs-turn) continue ;; esac
     [ -x "$files/resource.d/$name" ] || [ -x "/etc/init.d/$name" ] || missing="$missing $name"
 done
 if [ -n "$missing" ]; then

@@ -20,6 +20,7 @@ RESOURCES = FOLDER + "/haresources"
 KEY = FOLDER + "/authkeys"
 IPFAIL = "/etc/lvs/ipfail"
 VIP6 = "lvs-vip6"
+TURN = "lvs-turn"
 LOGGING = ("logfacility", "use_logd")
 
 View = Mapping[str, Any]
@@ -57,7 +58,7 @@ def resources(view: View) -> str:
         words.append("ldirectord::ldirectord.cf")
     gateways = set(view["gateways"].values())
     words += [_address(vip) for vip in sorted(view["moving"], key=lambda vip: vip["address"] not in gateways)]
-    words += heartbeat["after"]
+    words += [*heartbeat["after"], TURN]
     return HEADER + " \\\n    ".join([heartbeat["nodes"][0], *words]) + "\n"
 
 

@@ -39,6 +39,7 @@ def heartbeat_objects(view: dict[str, Any], options: dict[str, Any]) -> dict[str
         {"path": heartbeat.CONF, "content": heartbeat.configuration(view)},
         {"path": heartbeat.RESOURCES, "content": heartbeat.resources(view)},
     ]
+    config["files"].append(_program(f"{heartbeat.FOLDER}/resource.d/{heartbeat.TURN}", boot_heartbeat.TURN_CONTENT))
     if any(vip["family"] == "ipv6" for vip in view["moving"]):
         config["files"].append(_program(f"{heartbeat.FOLDER}/resource.d/{heartbeat.VIP6}", boot_heartbeat.VIP6_CONTENT))
     config["secret_files"] = [{"path": heartbeat.KEY, "content": heartbeat.authkeys(options["key"])}]

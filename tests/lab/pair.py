@@ -68,6 +68,26 @@ class Pair:
         (owner,) = seen[-1]
         return owner
 
+    def rest(self, seconds: float = 240) -> str:
+        """Wait until nothing moves any more; the owner. Directors that healed a cut may yet change their minds."""
+        if self.mover is not HEARTBEAT:
+            return self.settle(seconds)
+        calm = 0
+
+        def at_rest() -> bool:
+            nonlocal calm
+            calm = calm + 1 if all(map(self._content, self.names)) and len(self.owners()) == 1 else 0
+            return calm == 4
+
+        self.poll("directors that hear each other, and rest", at_rest, seconds)
+        return self.settle(seconds)
+
+    def _content(self, name: str) -> bool:
+        """Whether a director's heartbeat hears the other ones and has taken and given all."""
+        asked = "; ".join(f"cl_status nodestatus {other}" for other in self.names if other != name)
+        said = self.cluster.run(name, f"{asked}; cl_status rscstatus || true").split()
+        return set(said[:-1]) == {"active"} and said[-1] in ("all", "local", "foreign", "none")
+
     def active(self) -> str:
         return self.settle()
 

@@ -112,7 +112,7 @@ class TestResources:
         view_ = seen(service(vip=["192.0.2.11/24", "192.0.2.10"]), lvs_gateway_vip="10.0.0.9/24")
         assert heartbeat.resources(view_) == (
             heartbeat.HEADER + "director1 \\\n    IPaddr2::10.0.0.9/24/eth0 \\\n    IPaddr2::192.0.2.11/24/eth0 \\\n"
-            "    IPaddr2::192.0.2.10/32/eth0\n"
+            "    IPaddr2::192.0.2.10/32/eth0 \\\n    lvs-turn\n"
         )
 
     def test_ones_own_resources_and_a_health_engine_that_heartbeat_starts(self):
@@ -126,8 +126,8 @@ class TestResources:
         ]
 
     def test_an_ipv6_vip_without_what_separates_arguments(self):
-        (line,) = lines(heartbeat.resources(seen(service(vip="2001:db8::10/64", port=80))))[1:]
-        assert line == "lvs-vip6::2001:db8:0:0:0:0:0:10/64/eth0"
+        line = lines(heartbeat.resources(seen(service(vip="2001:db8::10/64", port=80))))[1]
+        assert line == "lvs-vip6::2001:db8:0:0:0:0:0:10/64/eth0 \\"
 
     def test_the_preferred_director(self):
         hostvars, groups = pair(lvs_failover="heartbeat", lvs_heartbeat_key=KEY)
