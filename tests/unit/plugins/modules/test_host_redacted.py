@@ -64,6 +64,16 @@ def test_a_diff_without_the_secrets_of_either_side(machine, tmp_path, kind):
     assert path.stat().st_mode & 0o777 == 0o600
 
 
+def test_no_content_of_a_file_is_in_the_hosts_log(machine, tmp_path, monkeypatch):
+    """Ansible logs parameters, and hides in what Python prints of them only secrets without line ends."""
+    logged = []
+    monkeypatch.setattr(AnsibleModule, "log", lambda _self, text, *_, **__: logged.append(text))
+    assert hasattr(AnsibleModule, "_log_invocation")
+    machine.run(secret_files=[{"path": str(tmp_path / "conf"), "content": NEW}])
+    assert "new one" not in "".join(logged)
+    assert any("x.record" in text for text in logged)
+
+
 def test_a_judge_that_quotes_a_secret_line_is_not_quoted(machine, tmp_path):
     path = str(tmp_path / "conf")
     machine.verdict = (2, "", 'no such: passwd = "new one"\n')
