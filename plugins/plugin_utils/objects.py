@@ -40,7 +40,7 @@ def director_objects(view: dict[str, Any], sysctls: dict[str, Any], conn_tab_bit
     :param conn_tab_bits: the size of the kernel's connection table as a power of two; 0 leaves it to the kernel.
     """
     require(view, "director")
-    wanted = dict(EXPIRE)
+    wanted = {**EXPIRE, **_expiry(view)}
     for family in ("ipv4", "ipv6"):
         if "nat" in view["forwards"][family]:
             wanted.update(_forwarding(family, view["interface"]))
@@ -106,7 +106,7 @@ def ldirectord_objects(view: dict[str, Any], options: dict[str, Any]) -> dict[st
         raise ObjectsError(
             f"{view['host']} has no use for ldirectord: lvs_health is {view['health']}; say so, or don't apply the role"
         )
-    config = config_of("ldirectord", modules=["ip_vs"], sysctls=_expiry(view) | options["sysctls"])
+    config = config_of("ldirectord", modules=["ip_vs"], sysctls=options["sysctls"])
     content = ldirectord.configuration(view, ldirectord.secrets_of(options["services"]))
     row = {"path": ldirectord.CONF, "content": content, "mode": "0600", "redact": ldirectord.REDACT}
     secret = re.search(ldirectord.REDACT, content, re.MULTILINE)
@@ -137,7 +137,7 @@ def ldirectord_objects(view: dict[str, Any], options: dict[str, Any]) -> dict[st
 
 def _expiry(view: dict[str, Any]) -> dict[str, Any]:
     """Else a client that persistence knows would stay with a real server that keeps its row while it is dead."""
-    stays = any(one["inhibit_on_failure"] and one["row"]["persistence"] for one in view["watched"])
+    stays = any(one["inhibit_on_failure"] and one["row"]["persistence"] for one in view.get("watched", ()))
     return {"net.ipv4.vs.expire_quiescent_template": 1} if stays else {}
 
 

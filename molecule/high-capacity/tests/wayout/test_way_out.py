@@ -12,7 +12,8 @@ from lab.pair import HEARTBEAT, Pair
 VIP = "192.168.6.240"
 DIRECTORS = ("lb1", "lb2")
 NODES = (*DIRECTORS, "rs1", "rs2", "sorry")
-DEADTIME = 6
+# An orderly stop of heartbeat waits for no deadtime, only for resources to stop and start: slow under emulation.
+FAILOVER = 90
 NOW = {"lvs_health": "keepalived", "lvs_failover": "keepalived", "lvs_heartbeat": None, "lvs_heartbeat_key": None}
 
 
@@ -33,7 +34,7 @@ def test_the_client_saw_one_failover_at_most(left, capsys):
     with capsys.disabled():
         failed = sum(watch.failed().values())
         print(f"\nway out: {failed} of {len(watch.requests)} requests failed, silence {watch.silence():.2f} s")
-    assert watch.silence() < DEADTIME
+    assert watch.silence() < FAILOVER
 
 
 def test_keepalived_alone_is_left(left, cluster):

@@ -12,7 +12,6 @@ from ansible_collections.lvs.cluster.plugins.plugin_utils.view import pack, view
 from ansible_collections.lvs.cluster.tests.unit.plugins.plugin_utils.inventories import inventory, pair, service
 
 OPTIONS = {"services": [], "sysctls": {}, "modules": True}
-SYSCTL = "net.ipv4.vs.expire_quiescent_template"
 
 
 def seen(hostvars, groups, host="director1"):
@@ -58,18 +57,6 @@ def test_its_rows_are_a_record_that_the_director_role_can_take_over():
     rows = seen(*inventory(service(), service(name="b", port=81, persistence=9)))["table"]
     assert record.parse(text, "x") == t.complete_table(t.parse_config(rows))
     assert files(config())[ldirectord.TABLE]["mode"] == "0600"
-
-
-def test_persistent_clients_of_a_quiet_server_are_let_go():
-    def names(**keys):
-        return [row["name"] for row in config(service(**keys))["sysctls"]]
-
-    assert names(persistence=9, inhibit_on_failure=True) == [SYSCTL]
-    assert names(persistence=9) == names(inhibit_on_failure=True) == []
-    own = config(
-        service(persistence=9, inhibit_on_failure=True), options={**OPTIONS, "sysctls": {SYSCTL: 0, "net.x": 1}}
-    )
-    assert {row["name"]: row["value"] for row in own["sysctls"]} == {SYSCTL: "0", "net.x": "1"}
 
 
 def test_a_folder_for_maintenance():

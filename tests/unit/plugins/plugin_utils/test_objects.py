@@ -120,6 +120,22 @@ def test_the_unpacking_device_follows_the_outer_packets_family():
     assert {row["interface"] for row in config["addresses"]} == {"lvs6"}
 
 
+@pytest.mark.parametrize(
+    ("inhibited", "persistence", "expires"),
+    [
+        (True, {"timeout": 9}, {"net.ipv4.vs.expire_quiescent_template": "1"}),
+        (False, {"timeout": 9}, {}),
+        (True, None, {}),
+    ],
+)
+def test_persistent_clients_of_a_quiet_server_are_let_go(inhibited, persistence, expires):
+    watched = [{"inhibit_on_failure": inhibited, "row": {"persistence": persistence}}]
+    assert sysctls(objects.director_objects(DIRECTOR | {"watched": watched}, {})) == {
+        **sysctls(objects.director_objects(DIRECTOR, {})),
+        **expires,
+    }
+
+
 def test_replies_to_the_directors_own_checks_do_not_take_a_gateway_that_moves():
     addresses = {"ipv4": ["198.51.100.2", "198.51.100.3"], "ipv6": ["2001:db8::2"]}
     config = realserver({"nat_flows": [FLOW], "director_addresses": addresses}, gateway="policy")
