@@ -246,7 +246,8 @@ exit $failed
 """
 
 # heartbeat has no option to check its files, but `-r` reads them whole before it signals the daemon that runs. In
-# namespaces of its own it finds the candidates in the files' place, and a sleep in the daemon's.
+# namespaces of its own, where systemd cannot be asked any more, it finds the candidates in the files' place, and a
+# sleep in the daemon's.
 # While heartbeat runs, the other director may have the old files for a while yet, and the two must go on to hear and to
 # understand each other. No key is in a command's words, where others could read it.
 JUDGE_SCRIPT = r"""
@@ -299,14 +300,16 @@ if [ -n "$missing" ]; then
     exit 1
 fi
 chmod 755 "$folder/ipfail"
-mount -n --bind "$folder" /etc/ha.d || exit 1
-mount -n -t tmpfs lvs /var/lib/heartbeat || exit 1
-mount -n -t tmpfs lvs /run || exit 1
-mkdir -p "$run/heartbeat"
-sleep 60 &
-echo $! >"$run/heartbeat.pid"
-if said=$("$program" -r 2>&1); then exit 0; fi
-printf '%s\n' "$said" | sed -n 's/^.*ERROR: //p' | grep . || printf '%s\n' "$said"
-exit 1
+exec unshare --fork --pid --mount --mount-proc sh -c '
+    mount -n --bind "$2" /etc/ha.d || exit 1
+    mount -n -t tmpfs lvs /var/lib/heartbeat || exit 1
+    mount -n -t tmpfs lvs /run || exit 1
+    mkdir -p "$3/heartbeat"
+    sleep 60 &
+    echo $! >"$3/heartbeat.pid"
+    if said=$("$1" -r 2>&1); then exit 0; fi
+    printf "%s\n" "$said" | sed -n "s/^.*ERROR: //p" | grep . || printf "%s\n" "$said"
+    exit 1
+' judge "$program" "$folder" "$run"
 """
-JUDGE = ["unshare", "--fork", "--pid", "--mount", "--mount-proc", "sh", "-c", JUDGE_SCRIPT, "judge", "{program}"]
+JUDGE = ["sh", "-c", JUDGE_SCRIPT, "judge", "{program}"]

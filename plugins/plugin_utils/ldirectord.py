@@ -109,7 +109,10 @@ def _shared(watched: Iterable[Mapping[str, Any]]) -> set[str]:
 def cleanstop(view: View) -> bool:
     """Tell whether an ldirectord that stops takes its rows along."""
     said = view["ldirectord"]["cleanstop"]
-    return view["failover"] == "heartbeat" if said is None else bool(said)
+    if said is not None:
+        return bool(said)
+    # Connections that the other director tells of would end with the rows (ip_vs_expire_nodest_conn_flush, Linux 5.9).
+    return view["failover"] == "heartbeat" and not view["sync"]
 
 
 def _yes(value: Any) -> str:

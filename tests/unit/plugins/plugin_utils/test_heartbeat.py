@@ -393,6 +393,7 @@ class TestJudge:
         (folder / "ipfail").write_text("")
         tools = {
             "systemctl": f"exit {0 if active else 3}",
+            "unshare": 'while [ "${1#--}" != "$1" ]; do shift; done; exec "$@"',
             "mount": "",
             "sleep": "",
             "heartbeat": f"grep -q wrong {folder}/ha.cf || exit 0; echo x ERROR: Illegal directive; exit 1",

@@ -284,6 +284,8 @@ def test_under_heartbeat_it_looks_after_its_file_itself():
     seen = view(pack(build(*pair(lvs_health="ldirectord", lvs_failover="external"))), "director1")
     text = ldirectord.configuration({**seen, "failover": "heartbeat"}, {})
     assert "autoreload = yes" in text and "cleanstop = yes" in text
+    # What the sync daemons have told of connections would go with the rows.
+    assert "cleanstop = no" in ldirectord.configuration({**seen, "failover": "heartbeat", "sync": {"id": 1}}, {})
 
 
 def test_keepalived_that_moves_the_vips_watches_nobody_then():
