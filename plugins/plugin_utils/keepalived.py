@@ -324,11 +324,13 @@ def _real_server(
     if check["type"] == "file":
         lines.append(("FILE_CHECK", [f"track_file {files[check['file']]}", f"weight {check['weight']}"]))
     elif check["type"] != "none":
-        lines.append((CHECKERS[check["type"]], [*_checker(check), *_timing(check), *raw_lines(check["keepalived"])]))
+        lines.append(
+            (CHECKERS[check["type"]], [*_checker(check, server), *_timing(check), *raw_lines(check["keepalived"])])
+        )
     return f"real_server {_target(row, server)}", [*lines, *raw_lines(raw)]
 
 
-def _checker(check: Mapping[str, Any]) -> Iterable[Entry]:
+def _checker(check: Mapping[str, Any], server: Mapping[str, Any]) -> Iterable[Entry]:
     kind = check["type"]
     if check["port"]:
         yield f"connect_port {check['port']}"
@@ -348,7 +350,9 @@ def _checker(check: Mapping[str, Any]) -> Iterable[Entry]:
         if check["reply"]:
             yield "require_reply" if check["reply"] == "any" else f"require_reply {plain(check['reply'])}"
     elif kind == "script":
-        yield f"misc_path {quoted(check['command'])}"
+        # keepalived tells the program nothing of the real server it is run for.
+        command = check["command"].replace("{address}", server["address"]).replace("{port}", str(server["port"]))
+        yield f"misc_path {quoted(command)}"
         if check["dynamic"]:
             yield "misc_dynamic"
 

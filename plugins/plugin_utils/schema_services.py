@@ -280,7 +280,8 @@ CHECK = Section(
         Field(
             "command",
             Text(r"/[^\n]*", "a program with its full path, and its arguments"),
-            "The program to run, for script. With keepalived it runs on the director as lvs_keepalived.script_user."
+            "The program to run, for script. With keepalived it runs on the director as lvs_keepalived.script_user, and"
+            " {address} and {port} in it stand for the real server's."
             " With ldirectord it runs as root, without arguments of yours: it gets the VIP or mark, its port, the real"
             " server's address and its port.",
             default_words="none; needed for script",

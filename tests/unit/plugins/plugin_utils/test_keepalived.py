@@ -398,6 +398,12 @@ def test_a_script_that_sets_the_weight():
     assert blocks(text, "MISC_CHECK")[0][1:4] == ['misc_path "/bin/load x"', "misc_dynamic", "misc_timeout 3"]
 
 
+def test_a_script_may_ask_whom_it_is_run_for():
+    text = health(service(check={"type": "script", "command": "/bin/load {address} {port} {else}"}))
+    asked = [each[1] for each in blocks(text, "MISC_CHECK")]
+    assert asked[:2] == ['misc_path "/bin/load 10.0.0.11 80 {else}"', 'misc_path "/bin/load 10.0.0.12 80 {else}"']
+
+
 def test_files_are_declared_once():
     check = {"type": "file", "file": "/run/load", "weight": 2}
     text = health(service(check=check), service(name="two", port=81, check=check))
