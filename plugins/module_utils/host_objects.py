@@ -188,8 +188,8 @@ def _was(kind: str, text: Optional[str]) -> Optional[str]:
         return None
     if kind == "sysctl":
         return text.split(" = ", 1)[1]
-    if kind == "marks":
-        return None  # the table bears our name
+    if kind == "marks" or (kind == "unit" and text.endswith(DIFFERS)):
+        return None  # the table bears our name; a unit that did not run, or not for long, was nobody's
     if kind == "file" and text.endswith(DIFFERS):
         return text[: -len(DIFFERS)] + SAVED
     return text if kind == "route" else PRESENT

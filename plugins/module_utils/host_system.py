@@ -102,7 +102,7 @@ class HostSystem:
             "route": lambda obj: _as_said(obj.text, routes.get(obj.key)),
             "rule": lambda obj: obj.text if _rule_words(obj.text) in rules else None,
             "mask": lambda obj: obj.text if units[obj.text]["UnitFileState"] == "masked" else None,
-            "unit": lambda obj: obj.text if _running(units[obj.text]) else None,
+            "unit": lambda obj: _unit(obj.text, units[obj.text]),
             "idle": lambda obj: obj.text if _idle(units[obj.text]) else None,
         }
         return {obj.key: readers[obj.kind](obj) for obj in objects}
@@ -319,8 +319,12 @@ class HostSystem:
     _add_idle = _remove_unit
 
 
-def _running(unit: Dict[str, str]) -> bool:
-    return unit["UnitFileState"] == "enabled" and unit["ActiveState"] == "active"
+def _unit(name: str, unit: Dict[str, str]) -> Optional[str]:
+    """A unit that was only stopped, or only disabled, is still there to be taken away."""
+    halves = (unit["UnitFileState"] == "enabled", unit["ActiveState"] == "active")
+    if all(halves):
+        return name
+    return name + DIFFERS if any(halves) else None
 
 
 def _idle(unit: Dict[str, str]) -> bool:

@@ -204,8 +204,8 @@ class VirtualMachine(Engine):
                 self.wait()
                 say("the engine is up")
                 return
-            except qemu.PortTaken:
-                say(f"a port was taken by somebody else meanwhile; trying others ({attempt})")
+            except qemu.Ended as ended:
+                say(f"{ended}\ntrying again ({attempt})")
         raise LabError(f"the engine does not start: see {self.directory()}/qemu.log")
 
     def start(self) -> None:

@@ -37,8 +37,8 @@ class Machines:
         for node in nodes:
             try:
                 qemu.wait(vm_name(scenario, node["name"]), where, node["name"], where / f"{node['name']}.log")
-            except qemu.PortTaken:
-                raise LabError(f"{node['name']}: its port was taken by somebody else meanwhile; try again") from None
+            except qemu.Ended as ended:
+                raise LabError(str(ended)) from None
             run(to(scenario, node["name"], "sh"), stdin=furnish(node), timeout=120)
             say(f"{node['name']}: up")
 

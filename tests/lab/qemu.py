@@ -18,8 +18,8 @@ from lab.common import LabError, poll
 KERNEL = "root=/dev/vda rw quiet console=ttyS0 panic=5 fsck.mode=skip mitigations=off audit=0 net.ifnames=0"
 
 
-class PortTaken(Exception):
-    """Between looking for free ports and QEMU binding them somebody took one."""
+class Ended(Exception):
+    """A machine ended while it booted: a port was taken meanwhile, or the emulated machine reset itself."""
 
 
 def process(name: str) -> int | None:
@@ -71,10 +71,7 @@ def wait(name: str, where: Path, node: str, log: Path) -> None:
 
     def up() -> bool:
         if process(name) is None:
-            said = log.read_text()
-            if "Could not set up host forwarding" in said:
-                raise PortTaken
-            raise LabError(f"{node} stopped while booting:\n{said[-2000:]}")
+            raise Ended(f"{node} stopped while booting:\n{log.read_text()[-2000:]}")
         return ssh.answers(where, node)
 
     poll(f"ssh to {node}", 300, up)

@@ -7,7 +7,7 @@ import json
 
 import pytest
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.lvs.cluster.plugins.module_utils.host_objects import Object, plan
+from ansible_collections.lvs.cluster.plugins.module_utils.host_objects import DIFFERS, Object, plan
 from ansible_collections.lvs.cluster.plugins.module_utils.host_system import File
 from ansible_collections.lvs.cluster.plugins.modules import host
 from ansible_collections.lvs.cluster.plugins.plugin_utils.ldirectord import REDACT
@@ -97,6 +97,20 @@ def test_a_unit_that_another_program_starts_rests(machine):
     machine.commands.clear()
     assert machine.run(state="absent")["commands"] == []
     assert machine.commands == []
+
+
+@pytest.mark.parametrize(("enabled", "active"), [("enabled", "failed"), ("disabled", "active")])
+def test_a_unit_that_somebody_stopped_or_disabled_is_taken_away_whole(machine, enabled, active):
+    machine.state.update(UnitFileState="disabled", ActiveState="inactive")
+    machine.run(units=[UNIT])
+    machine.commands.clear()
+    machine.state.update(UnitFileState=enabled, ActiveState=active)
+    assert machine.run(state="absent")["commands"] == [f"systemctl disable --now {UNIT}"]
+
+
+def test_a_unit_that_is_merely_enabled_was_not_at_work_before_us():
+    unit = Object("unit", UNIT)
+    assert plan([unit], [], {unit.key: UNIT + DIFFERS}).narrowed == [unit]
 
 
 def test_a_daemon_that_ran_before_is_ours_once_its_file_is():
