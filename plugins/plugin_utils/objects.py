@@ -136,8 +136,9 @@ def ldirectord_objects(view: dict[str, Any], options: dict[str, Any]) -> dict[st
 
 
 def _expiry(view: dict[str, Any]) -> dict[str, Any]:
-    """Else a client that persistence knows would stay with a real server that keeps its row while it is dead."""
-    stays = any(one["inhibit_on_failure"] and one["row"]["persistence"] for one in view.get("watched", ()))
+    """Else a client that persistence knows would stay with a real server of weight 0, in maintenance or dead."""
+    rows = [*view.get("table", ()), *(one["row"] for one in view.get("watched", ()))]
+    stays = any(row.get("persistence") for row in rows)
     return {"net.ipv4.vs.expire_quiescent_template": 1} if stays else {}
 
 

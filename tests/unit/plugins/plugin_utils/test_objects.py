@@ -120,20 +120,14 @@ def test_the_unpacking_device_follows_the_outer_packets_family():
     assert {row["interface"] for row in config["addresses"]} == {"lvs6"}
 
 
-@pytest.mark.parametrize(
-    ("inhibited", "persistence", "expires"),
-    [
-        (True, {"timeout": 9}, {"net.ipv4.vs.expire_quiescent_template": "1"}),
-        (False, {"timeout": 9}, {}),
-        (True, None, {}),
-    ],
-)
-def test_persistent_clients_of_a_quiet_server_are_let_go(inhibited, persistence, expires):
-    watched = [{"inhibit_on_failure": inhibited, "row": {"persistence": persistence}}]
-    assert sysctls(objects.director_objects(DIRECTOR | {"watched": watched}, {})) == {
-        **sysctls(objects.director_objects(DIRECTOR, {})),
-        **expires,
-    }
+@pytest.mark.parametrize("row", [{"persistence": {"timeout": 9}}, {"persistence": None}])
+def test_persistent_clients_leave_a_server_of_weight_0(row):
+    expires = {"net.ipv4.vs.expire_quiescent_template": "1"} if row["persistence"] else {}
+    for part in ({"table": [row]}, {"watched": [{"row": row}]}):
+        assert sysctls(objects.director_objects(DIRECTOR | part, {})) == {
+            **sysctls(objects.director_objects(DIRECTOR, {})),
+            **expires,
+        }
 
 
 def test_replies_to_the_directors_own_checks_do_not_take_a_gateway_that_moves():
