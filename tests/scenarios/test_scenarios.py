@@ -26,7 +26,8 @@ ALONE = ("ha-dr",)
 # fault. `make test-classic` runs these.
 CLASSIC = ("ultramonkey", "high-capacity")
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-STEP = re.compile(r"^INFO\s+(\S+) \S+ (\w+): Executing")
+# With colours and without them Molecule says it differently.
+STEP = re.compile(r"^INFO\s+(?:\S+ \S+ |\[\S+ > )(\w+)(?::|\]) Executing$")
 # What Molecule says in every run about its own habits; it would only alarm.
 NOISE = (
     "'molecule/default/molecule.yml' glob failed",
@@ -160,7 +161,7 @@ def _run_molecule(scenario, environment, steps, screen, prefix, log):
         started = STEP.match(plain)
         if started:
             steps.append((step, time.monotonic() - began))
-            step, began = started[2], time.monotonic()
+            step, began = started[1], time.monotonic()
     steps.append((step, time.monotonic() - began))
     return process.wait(), vacuous
 
