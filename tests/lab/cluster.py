@@ -102,6 +102,10 @@ class Cluster:
         """The hardware address of a node's card, as the lab gave it."""
         return next(card["mac"] for card in self.nodes[name]["interfaces"] if card["name"] == interface)
 
+    def address(self, name: str) -> str:
+        """The first address of a node, as the lab gave it."""
+        return str(self.nodes[name]["interfaces"][0]["addresses"][0]).split("/")[0]
+
     def table(self, director: str) -> list[str]:
         """The kernel's table as ipvsadm prints it for saving."""
         return self.run(director, "ipvsadm -Sn").splitlines()

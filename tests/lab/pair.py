@@ -103,6 +103,16 @@ class Pair:
         """Whether a director's mover runs."""
         return "active" in self.cluster.run(name, f"systemctl is-active {self.mover.name} || true").split()
 
+    def syncs(self, name: str) -> bool:
+        """Whether a director tells the others of its connections and hears of theirs."""
+        said = self.cluster.run(name, "ipvsadm -l --daemon")
+        return "master sync daemon" in said and "backup sync daemon" in said
+
+    def knows_connection(self, name: str, port: str | None = None) -> bool:
+        """Whether a director's kernel has an open connection; port: of that port of the client."""
+        which = f" | grep ':{port} ' || true" if port else ""
+        return "ESTABLISHED" in self.cluster.run(name, f"ipvsadm -Lnc{which}")
+
     def kill(self, name: str) -> None:
         self.cluster.run(name, f"pkill -KILL {self.mover.name}")
 

@@ -62,8 +62,7 @@ class Trials:
             if case.synced:
                 # The kernel tells of a connection after its third packet, and sends what it has to tell every two
                 # seconds.
-                looked = f"ipvsadm -Lnc | grep ':{transfer.port} ' || true"
-                pair.poll("the transfer at the other director", lambda: _established(pair, other, looked), 30)
+                pair.poll("the transfer at the other director", lambda: pair.knows_connection(other, transfer.port), 30)
             began = len(watch.requests)
             break_it(before)
             pair.poll(
@@ -150,7 +149,3 @@ def _lines(rows: Iterable[Row]) -> Iterable[str]:
 
 def _goes_on(new: list[Request]) -> bool:
     return sum(not one.failed for one in new[-20:]) == 20 and len(new) > 40
-
-
-def _established(pair: Pair, name: str, looked: str) -> bool:
-    return "ESTABLISHED" in pair.cluster.run(name, looked)

@@ -58,7 +58,7 @@ def test_that_server_leaves_and_a_service_comes(pair, cluster, client, web, main
     undisturbed(pair, client, everywhere({**web, "real_servers": staying}, OTHER))
     pair.poll("both services", lambda: client.ask(OTHER["vip"], count=4).by == {"rs1": 2, "rs2": 2})
     assert client.ask(VIP, count=4).by == {staying[0]["host"]: 4}
-    address = cluster.nodes[maintained]["interfaces"][0]["addresses"][0].split("/")[0]
+    address = cluster.address(maintained)
     for name in DIRECTORS:
         assert f"-a -t {VIP}:80 -r {address}:80 -g -w 1" not in cluster.table(name)
 
@@ -119,9 +119,7 @@ def test_each_director_is_active_for_its_own_vip(cluster, client, each_its_own):
         )
         each_its_own[vip].poll("both", lambda vip=vip: client.ask(vip, count=4).by == {"rs1": 2, "rs2": 2})
     for name in DIRECTORS:
-        daemons = cluster.run(name, "ipvsadm -l --daemon")
-        assert "master sync daemon" in daemons
-        assert "backup sync daemon" in daemons
+        assert each_its_own[VIP].syncs(name)
         assert "red,1234" not in cluster.run(name, "cat /etc/keepalived/keepalived.conf; journalctl")
 
 

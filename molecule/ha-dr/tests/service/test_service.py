@@ -36,5 +36,5 @@ def test_connections_are_known_to_the_director_that_waits(cluster, client):
             assert held.ask() == server
         pair.poll(
             "the held connection at the director that waits",
-            lambda: "ESTABLISHED" in cluster.run(pair.standby(), "ipvsadm -Lnc"),
+            lambda: pair.knows_connection(pair.standby()),
         )

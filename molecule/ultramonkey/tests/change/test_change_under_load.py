@@ -57,7 +57,7 @@ def test_a_server_whose_page_changed_gets_nobody_and_its_persistent_clients_leav
     try:
         pair.poll("its clients leave", lambda: client.ask(VIP, port=8080, count=3).by == {other: 3})
         pair.poll("nobody new", lambda: client.ask(VIP, count=4).by == {other: 4})
-        address = cluster.nodes[stuck]["interfaces"][0]["addresses"][0].split("/")[0]
+        address = cluster.address(stuck)
         assert f"-a -t {VIP}:80 -r {address}:80 -m -w 0" in cluster.table(pair.active())
     finally:
         cluster.run(stuck, "sed -i 's/return 200 \"closed/return 200 \"$hostname/' /etc/nginx/conf.d/lab.conf")
@@ -75,7 +75,7 @@ def test_a_connection_survives_moving_there_and_back(pair, cluster, client):
                 assert held.ask() == server
             pair.poll(
                 f"the connection at {other}",
-                lambda other=other: "ESTABLISHED" in cluster.run(other, "ipvsadm -Lnc | grep ESTABLISHED || true"),
+                lambda other=other: pair.knows_connection(other),
             )
             cluster.run(active, "/usr/share/heartbeat/hb_standby all")
             pair.poll(f"{other} has the VIP", lambda other=other: pair.owners() == {other}, 120)

@@ -47,16 +47,14 @@ def test_the_active_director_alone_answers_for_vip_and_gateway(pair, cluster, cl
 
 def test_connections_are_known_to_the_director_that_waits(pair, cluster, client):
     for name in DIRECTORS:
-        daemons = cluster.run(name, "ipvsadm -l --daemon")
-        assert "master sync daemon" in daemons
-        assert "backup sync daemon" in daemons
+        assert pair.syncs(name)
     with client.connection(VIP) as held:
         server = held.ask()
         for _ in range(4):
             assert held.ask() == server
         pair.poll(
             "the held connection at the director that waits",
-            lambda: "ESTABLISHED" in cluster.run(pair.standby(), "ipvsadm -Lnc"),
+            lambda: pair.knows_connection(pair.standby()),
         )
 
 
