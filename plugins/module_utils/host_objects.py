@@ -2,7 +2,7 @@
 # Copyright: (c) 2026, the lvs.cluster authors
 """What a host of an LVS cluster owns besides the kernel's table, one object a line.
 
-An object is a folder, a file, a kernel module, a link, a sysctl, a table of firewall marks, an address, a route, a rule
+An object is a folder, a file, a kernel module, a link, a sysctl, a table of packet rules, an address, a route, a rule
 or a systemd unit. Its line is written in the words of modprobe(8), sysctl(8), ip(8) and systemctl(1), so that the
 record of all lines is readable, loadable by a small shell script at boot, and the input of its own removal. Behind a
 line stands, in brackets, what was there before us: `sysctl net.ipv4.ip_forward = 1 (was 0)`.
@@ -19,8 +19,9 @@ Key = Tuple[str, str]
 
 # The order in which objects are put in place; they are removed in the opposite order. Files stand early, because
 # modprobe reads its options from one; sysctls stand before addresses, because arp_ignore and arp_announce must hold
-# before a hidden VIP exists, and so do marks, so that no packet for a VIP comes without its own; units come last,
-# because what they load must be there. What is idle is a unit that must not run, because another program starts it.
+# before a hidden VIP exists, and so do packet rules, so that no packet for a VIP comes without its mark; units come
+# last, because what they load must be there. What is idle is a unit that must not run, because another program starts
+# it.
 KINDS = (
     "folder",
     "file",
@@ -29,7 +30,7 @@ KINDS = (
     "link",
     "up",
     "sysctl",
-    "marks",
+    "packets",
     "address",
     "route",
     "rule",
@@ -99,12 +100,18 @@ def _route_key(text: str) -> str:
     return " ".join(key)
 
 
-def _marks_key(text: str) -> str:
-    """The table's family and name; its chain and the number of rules are its value."""
+def _table_key(text: str) -> str:
+    """The table's family and name; its chains and the number of rules are its value."""
     return " ".join(text.split()[:2])
 
 
-_KEYS = {"sysctl": _sysctl_key, "link": _first_word, "marks": _marks_key, "address": _address_key, "route": _route_key}
+_KEYS = {
+    "sysctl": _sysctl_key,
+    "link": _first_word,
+    "packets": _table_key,
+    "address": _address_key,
+    "route": _route_key,
+}
 
 
 def parse_record(text: str) -> List[Object]:
@@ -188,7 +195,7 @@ def _was(kind: str, text: Optional[str]) -> Optional[str]:
         return None
     if kind == "sysctl":
         return text.split(" = ", 1)[1]
-    if kind == "marks" or (kind == "unit" and text.endswith(DIFFERS)):
+    if kind == "packets" or (kind == "unit" and text.endswith(DIFFERS)):
         return None  # the table bears our name; a unit that did not run, or not for long, was nobody's
     if kind == "file" and text.endswith(DIFFERS):
         return text[: -len(DIFFERS)] + SAVED

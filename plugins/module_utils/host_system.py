@@ -10,7 +10,7 @@ import re
 import shutil
 from typing import Callable, Dict, Iterable, List, Match, NamedTuple, Optional, Set, Tuple
 
-from ansible_collections.lvs.cluster.plugins.module_utils import marks
+from ansible_collections.lvs.cluster.plugins.module_utils import packets
 from ansible_collections.lvs.cluster.plugins.module_utils.files import read_text, write_atomically
 from ansible_collections.lvs.cluster.plugins.module_utils.host_objects import DIFFERS, SAVED, Key, Object, restored
 
@@ -64,17 +64,17 @@ def sysctl_path(key: str) -> str:
 class HostSystem:
     """The host. `run` executes a command and returns (status, stdout, stderr).
 
-    A dry one notes the commands and changes nothing: check mode walks the same way as a run. `marks_file` is the
-    one that nft loads; where nft is not installed, `nft` is empty and there are no marks.
+    A dry one notes the commands and changes nothing: check mode walks the same way as a run. `rules_file` is the
+    one that nft loads; where nft is not installed, `nft` is empty and there are no packet rules.
     """
 
     def __init__(
-        self, run: Run, files: Dict[str, File], dry: bool = False, marks_file: str = "", nft: str = ""
+        self, run: Run, files: Dict[str, File], dry: bool = False, rules_file: str = "", nft: str = ""
     ) -> None:
         self._run = run
         self._files = files
         self._dry = dry
-        self._marks_file = marks_file
+        self._rules_file = rules_file
         self._nft = nft
         self.units: Dict[str, Dict[str, str]] = {}
         self.commands: List[str] = []
@@ -97,7 +97,7 @@ class HostSystem:
             "link": lambda obj: known.get(obj.key, obj.text) if obj.text.split()[0] in links else None,
             "up": lambda obj: obj.text if "UP" in links.get(obj.text, {}).get("flags", ()) else None,
             "sysctl": _read_sysctl,
-            "marks": lambda obj: self._read_marks(),
+            "packets": self._read_packets,
             "address": lambda obj: _read_address(obj, links),
             "route": lambda obj: _as_said(obj.text, routes.get(obj.key)),
             "rule": lambda obj: obj.text if _rule_words(obj.text) in rules else None,
@@ -146,13 +146,14 @@ class HostSystem:
                 routes[route.key] = route.text
         return routes
 
-    def _read_marks(self) -> Optional[str]:
+    def _read_packets(self, obj: Object) -> Optional[str]:
         if not self._nft:
             return None
-        status, out, err = self._run(["nft", "-j", "list", "table", *marks.TABLE.split()])
+        table = obj.key[1]
+        status, out, err = self._run(["nft", "-j", "list", "table", *table.split()])
         if status != 0 and "No such file" not in err:
-            raise HostRefused("nft -j list table %s: %s" % (marks.TABLE, err.strip()))
-        return marks.found(out) if status == 0 else None
+            raise HostRefused("nft -j list table %s: %s" % (table, err.strip()))
+        return packets.found(table, out) if status == 0 else None
 
     def _read_units(self, names: List[str]) -> Dict[str, Dict[str, str]]:
         if not names:
@@ -276,11 +277,11 @@ class HostSystem:
 
     _remove_sysctl = _add_sysctl  # a sysctl without a value before us keeps ours; restored() brings back the others
 
-    def _add_marks(self, _text: str) -> None:
-        self._do("nft", "-f", self._marks_file)
+    def _add_packets(self, _text: str) -> None:
+        self._do("nft", "-f", self._rules_file)
 
-    def _remove_marks(self, _text: str) -> None:
-        self._do("nft", "delete", "table", *marks.TABLE.split())
+    def _remove_packets(self, text: str) -> None:
+        self._do("nft", "delete", "table", *text.split()[:2])
 
     def _add_address(self, text: str) -> None:
         self._do("ip", "address", "replace", *text.split())

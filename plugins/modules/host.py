@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: host
-short_description: Kernel modules, sysctls, marks, addresses, routes, files and units of an LVS host
+short_description: Kernel modules, sysctls, packet rules, addresses, routes, files and units of an LVS host
 version_added: "0.1.0"
 author: The lvs.cluster authors (@lvs-cluster)
 description:
@@ -49,7 +49,7 @@ options:
     description:
       - V(now) takes away at once what the record names and O(config) does not.
       - V(later) leaves it in place and in the record, and lists it as RV(stale), so that a real server can stop to
-        accept a VIP after the directors have stopped to send to it. Single rules of O(config.marks) wait likewise.
+        accept a VIP after the directors have stopped to send to it. Single rules of O(config.packets) wait likewise.
     type: str
     choices: [now, later]
     default: now
@@ -102,18 +102,41 @@ options:
           unless:
             description: Leave the sysctl alone while it has this value.
             type: str
-      marks:
+      packets:
         description:
-          - Rules of nftables that put firewall marks on packets, for example
-            V(ip daddr 192.0.2.10 tcp dport { 80, 443 } meta mark set 0x7).
-          - They stand in one chain of a table of their own, C(inet lvs_cluster), at the prerouting hook with priority
-            mangle. No other table is touched. The last rule that a packet matches decides.
-          - The file C(marks.nft) beside the record holds them for the host's next boot. C(nft) judges it before
-            anything is changed, and must be installed; check mode goes on without it, and says so.
+          - Rules of nftables for packets, in a table of the record's own, for example C(inet lvs_director) of
+            C(director.record). No other table is touched.
+          - A file beside the record, for example C(director.nft), holds them for the host's next boot. C(nft) judges it
+            before anything is changed, and must be installed; check mode goes on without it, and says so.
           - They are loaded again when the kernel's table is not this one. At removal the table and the file go.
-        type: list
-        elements: str
-        default: []
+        type: dict
+        suboptions:
+          mark:
+            description:
+              - Rules that put firewall marks on packets as they come in, for example
+                V(ip daddr 192.0.2.10 tcp dport { 80, 443 } meta mark set 0x7). The last one that a packet matches
+                decides.
+            type: list
+            elements: str
+            default: []
+          redirect:
+            description: Rules that send packets as they come in elsewhere, for example
+              V(ip daddr 192.0.2.10 tcp dport 80 redirect to :8080). The first one that a packet matches decides.
+            type: list
+            elements: str
+            default: []
+          masquerade:
+            description: Rules that give packets as they go out another source, for example
+              V(ip saddr 10.0.0.0/24 oifname "eth0" snat to 192.0.2.10). The first one that a packet matches decides.
+            type: list
+            elements: str
+            default: []
+          clamp:
+            description: Rules that change packets as they go out, for example
+              V(tcp flags syn tcp option maxseg size set 1440).
+            type: list
+            elements: str
+            default: []
       addresses:
         description:
           - VIPs on the host's devices.
@@ -365,7 +388,7 @@ from typing import Any, Dict, Iterable, List  # noqa: E402
 
 from ansible.module_utils.basic import AnsibleModule  # noqa: E402
 from ansible_collections.lvs.cluster.plugins.module_utils import host_objects as ho  # noqa: E402
-from ansible_collections.lvs.cluster.plugins.module_utils import marks  # noqa: E402
+from ansible_collections.lvs.cluster.plugins.module_utils import packets  # noqa: E402
 from ansible_collections.lvs.cluster.plugins.module_utils.files import (  # noqa: E402
     read_text,
     write_atomically,
@@ -391,8 +414,8 @@ GROUNDWORK = ("folder", "file", "mask", "module", "link")
 FAMILY = {"ipv4": "-4", "ipv6": "-6"}
 
 
-def objects(config: Dict[str, Any], paths: Iterable[str]) -> List[ho.Object]:
-    """The objects that a config describes, with the files at these paths."""
+def objects(config: Dict[str, Any], paths: Iterable[str], table: str) -> List[ho.Object]:
+    """The objects that a config describes, with the files at these paths and its rules for packets in this table."""
     folders = {os.path.dirname(path) for path in paths}
     found = [ho.Object("folder", path) for path in sorted(folders)]
     found += [ho.Object("file", path) for path in paths]
@@ -401,8 +424,8 @@ def objects(config: Dict[str, Any], paths: Iterable[str]) -> List[ho.Object]:
     found += [ho.Object("link", "%(name)s type %(type)s" % row) for row in config["links"] if row["type"]]
     found += [ho.Object("up", row["name"]) for row in config["links"]]
     found += [ho.Object("sysctl", "%s = %s" % (row["name"], row["value"])) for row in config["sysctls"]]
-    if config["marks"]:
-        found.append(ho.Object("marks", marks.summary(config["marks"])))
+    if any(config["packets"].values()):
+        found.append(ho.Object("packets", packets.summary(table, config["packets"])))
     found += [ho.Object("address", _address(row)) for row in config["addresses"]]
     found += [ho.Object("route", _route(row)) for row in config["routes"]]
     found += [ho.Object("rule", _rule(row)) for row in config["rules"]]
@@ -438,12 +461,12 @@ def _rule(row: Dict[str, Any]) -> str:
     return text + " lookup %d priority %d" % (row["table"], row["priority"])
 
 
-def files(config: Dict[str, Any], marks_file: str) -> Dict[str, File]:
-    """The files that a config names, that of its marks, and those that keep systemd-networkd from our objects."""
+def files(config: Dict[str, Any], record: str) -> Dict[str, File]:
+    """The files that a config names, that of its packet rules, and those that keep networkd from our objects."""
     found = {row["path"]: _file(row) for row in config["files"]}
     found.update({row["path"]: _file(row)._replace(secret=True) for row in config["secret_files"]})
-    if config["marks"]:
-        found[marks_file] = File(marks.text(config["marks"]))
+    if any(config["packets"].values()):
+        found[packets.file_of(record)] = File(packets.text(packets.table_of(record), config["packets"]))
     addresses = {(row["address"], row["interface"]) for row in config["addresses"] + config["moving"]}
     found.update(drop_ins(addresses, routing=bool(config["rules"] or config["routes"])))
     return found
@@ -485,37 +508,39 @@ class Run:
         self.path = module.params["record"]
         present = module.params["state"] == "present"
         config = module.params["config"] if present else None
-        self.marks_file = os.path.join(os.path.dirname(self.path), marks.FILE)
+        self.table, self.rules_file = packets.table_of(self.path), packets.file_of(self.path)
         self.recorded = ho.parse_record(read_text(self.path) or "")
-        self.leaving = self._leaving(config["marks"]) if config else []
+        self.leaving: packets.Rules = {}
         if config:
-            # Before the others: the last rule that matches decides.
-            config = {**config, "marks": self.leaving + config["marks"]}
-        self.files = files(config, self.marks_file) if config else {}
+            rules = config["packets"] or {}
+            self.leaving = self._leaving(rules)
+            config = {**config, "packets": packets.beside(rules, self.leaving)}
+        self.files = files(config, self.path) if config else {}
         self.desired = self._wanted(config) if config else []
         self.others = other_records(self.path)
         if config:
             self.others += [ho.Object("address", _address(row)) for row in config["moving"]]
         self.daemons = [Daemon.of(row) for row in config["daemons"]] if config else []
         self.pending = self.path + ".pending"
-        marked = any(obj.kind == "marks" for obj in self.desired + self.recorded)
-        self.nft = (module.get_bin_path("nft") or "") if marked else ""
-        self.system = HostSystem(self._run_command, self.files, module.check_mode, self.marks_file, self.nft)
+        needed = any(obj.kind == "packets" for obj in self.desired + self.recorded)
+        self.nft = (module.get_bin_path("nft") or "") if needed else ""
+        self.system = HostSystem(self._run_command, self.files, module.check_mode, self.rules_file, self.nft)
 
     def _run_command(self, words: List[str]) -> Any:
         return self.module.run_command(words, environ_update={"LC_ALL": "C"})
 
-    def _leaving(self, wanted: List[str]) -> List[str]:
+    def _leaving(self, wanted: packets.Rules) -> packets.Rules:
         """The rules that go later than others come. Where none is wanted, the whole table is what waits."""
-        if not wanted or self.module.params["removals"] == "now" or not any(o.kind == "marks" for o in self.recorded):
-            return []
-        return [rule for rule in marks.rules_of(read_text(self.marks_file) or "") if rule not in wanted]
+        waits = self.module.params["removals"] == "later" and any(o.kind == "packets" for o in self.recorded)
+        if not waits or not any(wanted.values()):
+            return {}
+        return packets.leaving(wanted, packets.rules_of(self.table, read_text(self.rules_file) or ""))
 
     def _wanted(self, config: Dict[str, Any]) -> List[ho.Object]:
         """The config's objects without the sysctls that shall or must be left alone."""
         unless = {row["name"]: row["unless"] for row in config["sysctls"] if row["unless"] is not None}
         wanted = []
-        for obj in objects(config, self.files):
+        for obj in objects(config, self.files, self.table):
             if obj.kind == "sysctl":
                 name = obj.key[1]
                 value = read_text(sysctl_path(name))
@@ -571,8 +596,8 @@ class Run:
     def judge(self, plan: ho.Plan) -> None:
         """Let nft and each daemon judge their files before anything is changed."""
         changed = {obj.text for obj in plan.add if obj.kind == "file"}
-        if self.marks_file in changed or any(obj.kind == "marks" for obj in plan.add):
-            self._judge_marks()
+        if self.rules_file in changed or any(obj.kind == "packets" for obj in plan.add):
+            self._judge_rules()
         for daemon in self.daemons:
             if not changed.intersection(daemon.files):
                 continue
@@ -587,23 +612,23 @@ class Run:
             else:
                 raise HostRefused("%s: %s is not installed to judge it; install it" % (daemon.files[0], daemon.program))
 
-    def _judge_marks(self) -> None:
+    def _judge_rules(self) -> None:
         if not self.nft and self.module.check_mode:
-            self.module.warn("%s: nft is not installed yet; the run will let it judge" % self.marks_file)
+            self.module.warn("%s: nft is not installed yet; the run will let it judge" % self.rules_file)
             return
         if not self.nft:
-            raise HostRefused("%s: nft is not installed to load it; install nftables" % self.marks_file)
+            raise HostRefused("%s: nft is not installed to load it; install nftables" % self.rules_file)
         folder = tempfile.mkdtemp(prefix="lvs-")
         try:
-            place = os.path.join(folder, marks.FILE)
-            write_atomically(place, self.files[self.marks_file].content, 0o600)
+            place = os.path.join(folder, os.path.basename(self.rules_file))
+            write_atomically(place, self.files[self.rules_file].content, 0o600)
             status, out, err = self._run_command(["nft", "-c", "-f", place])
         finally:
             shutil.rmtree(folder)
         if status != 0:
             raise HostRefused(
                 "nft refuses the new %s, so nothing was changed. It says:\n%s"
-                % (self.marks_file, (err or out).replace(place, self.marks_file).strip())
+                % (self.rules_file, (err or out).replace(place, self.rules_file).strip())
             )
 
     def _judge(self, daemon: Daemon, program: str) -> None:
@@ -683,7 +708,8 @@ def execute(module: AnsibleModule) -> Dict[str, Any]:
     result: Dict[str, Any] = {
         "changed": changed,
         "rivals": [],
-        "stale": ["%s %s" % (obj.kind, obj.text) for obj in plan.stale] + ["mark %s" % rule for rule in run.leaving],
+        "stale": ["%s %s" % (obj.kind, obj.text) for obj in plan.stale]
+        + ["%s rule %s" % (chain, rule) for chain, rules in run.leaving.items() for rule in rules],
         "diff": diffs(run, plan, before) if changed else [],
     }
     if not module.check_mode and any(obj.kind in ("module", "link") for obj in plan.add):
@@ -711,7 +737,7 @@ def argument_spec() -> Dict[str, Any]:
         "modules": words(),
         "links": rows(name=name, type=text),
         "sysctls": rows(name=name, value=name, unless=text),
-        "marks": words(),
+        "packets": {"type": "dict", "apply_defaults": True, "options": {chain: words() for chain in packets.CHAINS}},
         "addresses": rows(address=name, interface=name),
         "routes": rows(family=family, to={"type": "str", "default": "default"}, via=name, interface=text,
                        table={"type": "int"}),

@@ -171,14 +171,15 @@ done <<END
 $(each sysctl)
 END
 
-# Marks stand before the table that counts them. The file replaces our own nftables table and nothing else.
-if [ -s marks.nft ]; then
+# Marks stand before the table that counts them. Each file replaces an nftables table of ours and nothing else.
+for rules in *.nft; do
+    [ -s "$rules" ] || continue
     if ! command -v nft >/dev/null; then
-        fail "marks.nft: nft is not installed"
+        fail "$rules: nft is not installed"
     else
-        said=$(nft -f marks.nft 2>&1) || fail "marks.nft: $said"
+        said=$(nft -f "$rules" 2>&1) || fail "$rules: $said"
     fi
-fi
+done
 
 # The table stands before the addresses, so that no packet for a VIP finds a director without rows. Rows that are there
 # already are left as they are.

@@ -49,7 +49,7 @@ def director_objects(view: dict[str, Any], sysctls: dict[str, Any], conn_tab_bit
         module_options=[f"options ip_vs conn_tab_bits={conn_tab_bits}"] if conn_tab_bits else [],
         modules=["ip_vs"],
         sysctls=wanted | sysctls,
-        marks=marks.rules(view.get("marks", ())),
+        packets={"mark": marks.rules(view.get("marks", ()))},
         addresses=[
             {"address": f"{vip['address']}/{vip['prefix']}", "interface": view["interface"]} for vip in view["vips"]
         ],

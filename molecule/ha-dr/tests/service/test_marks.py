@@ -27,13 +27,13 @@ def test_a_client_stays_with_one_server_on_all_vips_of_a_group(cluster, client, 
 
 
 def test_both_directors_mark_alike(cluster):
-    tables = {cluster.run(name, "nft list table inet lvs_cluster") for name in ("lb1", "lb2")}
+    tables = {cluster.run(name, "nft list table inet lvs_director") for name in ("lb1", "lb2")}
     assert len(tables) == 1
     assert GROUP[0] in tables.pop()
 
 
 def test_without_the_rules_nobody_answers_and_a_reload_of_nftables_brings_them_back(cluster, client, active):
-    cluster.run(active, "nft delete table inet lvs_cluster")
+    cluster.run(active, "nft delete table inet lvs_director")
     assert client.ask(GROUP[0], timeout=3).by.keys().isdisjoint({"rs1", "rs2"})
     cluster.run(active, "systemctl start nftables && systemctl reload nftables")
     Pair(cluster, GROUP[0], ("lb1", "lb2")).poll(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 ARP = ho.Object("sysctl", "net.ipv4.conf.all.arp_ignore = 1")
 VIP = ho.Object("address", "192.0.2.10/32 dev lo")
 OLD_VIP = ho.Object("address", "192.0.2.11/32 dev lo")
-MARKS = ho.Object("marks", "inet lvs_cluster marks_1a2b3c4d 2")
+MARKS = ho.Object("packets", "inet lvs_director mark_1a2b3c4d 2")
 DEFAULT = ho.Object("route", "-4 default via 192.0.2.1")
 
 OBJECTS = st.sampled_from(
@@ -33,7 +33,7 @@ def texts(objects):
 
 def test_what_is_wanted_and_not_there_is_added_in_the_order_that_protects():
     plan = ho.plan([VIP, MARKS, ARP], [], {})
-    assert [obj.kind for obj in plan.add] == ["sysctl", "marks", "address"]
+    assert [obj.kind for obj in plan.add] == ["sysctl", "packets", "address"]
 
 
 def test_what_is_there_already_is_not_done_again():
@@ -41,7 +41,7 @@ def test_what_is_there_already_is_not_done_again():
 
 
 def test_other_marks_are_a_change_of_the_same_table():
-    other = ho.Object("marks", "inet lvs_cluster marks_ffffffff 3")
+    other = ho.Object("packets", "inet lvs_director mark_ffffffff 3")
     plan = ho.plan([other], [MARKS], texts([MARKS]))
     assert (plan.add, plan.remove, plan.narrowed) == ([other], [], [other])
 

@@ -58,34 +58,34 @@ def test_everything_is_put_back_in_order(host):
 
 
 def test_marks_are_loaded_before_the_table_that_counts_them(host):
-    (host / "director.record").write_text("marks inet lvs_cluster marks_1a2b3c4d 1\naddress 192.0.2.10/32 dev lo\n")
-    (host / "marks.nft").write_text("table inet lvs_cluster\n")
+    (host / "director.record").write_text("packets inet lvs_director mark_1a2b3c4d 1\naddress 192.0.2.10/32 dev lo\n")
+    (host / "director.nft").write_text("table inet lvs_director\n")
     (host / "table.ipvs").write_text("-A -f 7 -s rr\n")
     done = load(host)
     assert (done.returncode, done.stderr) == (0, "")
     assert (host / "calls").read_text().splitlines() == [
-        "nft -f marks.nft",
+        "nft -f director.nft",
         "ipvsadm -R",
         "ip address replace 192.0.2.10/32 dev lo",
     ]
 
 
 def test_marks_that_cannot_be_loaded_are_said_and_the_rest_still_done(host):
-    (host / "marks.nft").write_text("table inet lvs_cluster\n")
+    (host / "director.nft").write_text("table inet lvs_director\n")
     (host / "director.record").write_text("address 192.0.2.10/32 dev lo\n")
     (host / "nft.does").write_text("echo 'Operation not supported' >&2; exit 1\n")
     done = load(host)
-    assert (done.returncode, done.stderr) == (1, "lvs-cluster: marks.nft: Operation not supported\n")
+    assert (done.returncode, done.stderr) == (1, "lvs-cluster: director.nft: Operation not supported\n")
     assert "ip address replace 192.0.2.10/32 dev lo" in (host / "calls").read_text()
 
 
 def test_marks_without_nft_are_said(host, tmp_path):
-    (host / "marks.nft").write_text("table inet lvs_cluster\n")
+    (host / "director.nft").write_text("table inet lvs_director\n")
     (host / "bin" / "nft").unlink()
     (tmp_path / "tools").mkdir()
     for name in ("awk", "cat", "dirname", "sed", "tr"):
         (tmp_path / "tools" / name).symlink_to(shutil.which(name))
-    assert load(host, f"{tmp_path}/tools").stderr == "lvs-cluster: marks.nft: nft is not installed\n"
+    assert load(host, f"{tmp_path}/tools").stderr == "lvs-cluster: director.nft: nft is not installed\n"
 
 
 def test_two_roles_that_share_an_object_load_it_once(host):

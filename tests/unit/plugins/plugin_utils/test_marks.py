@@ -183,7 +183,7 @@ class TestRules:
     def test_only_directors_mark(self):
         model = json.loads(json.dumps(pack(build(*pair(shop(fwmark=99, vip="192.0.2.10"))))))
         for director in ("director1", "director2"):
-            own = objects.director_objects(view(model, director), {})["marks"]
+            own = objects.director_objects(view(model, director), {})["packets"]["mark"]
             assert own == ['ip daddr 192.0.2.10 tcp dport { 80, 443 } meta mark set 0x00000063 comment "shop"']
         assert view(model, "rs1")["marks"] == []
 

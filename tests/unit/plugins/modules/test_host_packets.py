@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The host module and its firewall marks, with a kernel's nftables in memory."""
+"""The host module and its packet rules, with a kernel's nftables in memory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ansible_collections.lvs.cluster.tests.unit.plugins.modules.ansible_run impo
 
 SHOP = "ip daddr 192.0.2.10 tcp dport { 80, 443 } meta mark set 0x7"
 DNS = "ip daddr 192.0.2.10 udp dport 53 meta mark set 0x8"
-DELETE = "nft delete table inet lvs_cluster"
+DELETE = "nft delete table inet lvs_director"
 VIP = "ip address replace 192.0.2.10/32 dev eth0"
 
 
@@ -23,7 +23,7 @@ class Host:
 
     def __init__(self, folder, monkeypatch):
         self.folder = folder / "lvs"
-        self.file = self.folder / "marks.nft"
+        self.file = self.folder / "director.nft"
         self.record = self.folder / "director.record"
         self.load = f"nft -f {self.file}"
         self.commands = []
@@ -60,7 +60,10 @@ class Host:
         return json.dumps({"nftables": [*rows, *([{"rule": {}}] * self.kernel.count("meta mark set"))]})
 
     def run(self, *marks, check=False, state="present", removals="now", vip=True):
-        config = {"marks": list(marks), "addresses": [{"address": "192.0.2.10/32", "interface": "eth0"}] * vip}
+        config = {
+            "packets": {"mark": list(marks)},
+            "addresses": [{"address": "192.0.2.10/32", "interface": "eth0"}] * vip,
+        }
         params = {"record": str(self.record), "state": state, "removals": removals}
         self.commands.clear()
         self.judged.clear()
@@ -81,7 +84,7 @@ def test_marks_are_judged_and_there_before_the_vip(director):
     assert director.commands == [director.load, VIP]
     assert director.judged == [director.kernel] == [director.file.read_text()]
     assert SHOP in director.kernel
-    assert re.search(r"^marks inet lvs_cluster marks_[0-9a-f]{8} 1$", director.record.read_text(), re.MULTILINE)
+    assert re.search(r"^packets inet lvs_director mark_[0-9a-f]{8} 1$", director.record.read_text(), re.MULTILINE)
     assert not director.run(SHOP)["changed"]
     assert (director.commands, director.judged) == ([], [])
 
@@ -91,7 +94,7 @@ def test_other_marks_replace_them_in_one_step(director):
     assert director.run(SHOP, DNS)["changed"]
     assert director.commands == [director.load]
     assert DNS in director.kernel
-    assert director.record.read_text().count("\nmarks ") == 1
+    assert director.record.read_text().count("\npackets ") == 1
 
 
 @pytest.mark.parametrize("damage", ["flushed", "a rule gone", "another table of our name"])
@@ -157,23 +160,23 @@ def test_marks_stay_until_removals_are_due(director):
     director.run(SHOP)
     result = director.run(removals="later")
     assert not result["changed"]
-    assert any(line.startswith("marks inet lvs_cluster") for line in result["stale"])
+    assert any(line.startswith("packets inet lvs_director") for line in result["stale"])
     assert director.kernel
     assert director.file.exists()
     director.run()
     assert director.commands == [DELETE]
     assert not director.file.exists()
-    assert "marks" not in director.record.read_text()
+    assert "packets" not in director.record.read_text()
 
 
 def test_single_marks_stay_until_removals_are_due(director):
     director.run(SHOP)
     result = director.run(DNS, removals="later")
     assert result["changed"]
-    assert result["stale"] == [f"mark {SHOP}"]
+    assert result["stale"] == [f"mark rule {SHOP}"]
     assert director.kernel.index(SHOP) < director.kernel.index(DNS)
     again = director.run(DNS, removals="later")
-    assert (again["changed"], again["stale"]) == (False, [f"mark {SHOP}"])
+    assert (again["changed"], again["stale"]) == (False, [f"mark rule {SHOP}"])
     assert director.run(DNS)["changed"]
     assert SHOP not in director.kernel
     settled = director.run(DNS, removals="later")
@@ -217,4 +220,4 @@ def test_an_nft_that_cannot_list_is_an_error(director):
     director.nft = lambda words: (1, "", "Error: JSON support not compiled-in\n")
     result = director.run(SHOP)
     assert result["failed"]
-    assert "nft -j list table inet lvs_cluster: Error: JSON support not compiled-in" in result["msg"]
+    assert "nft -j list table inet lvs_director: Error: JSON support not compiled-in" in result["msg"]
