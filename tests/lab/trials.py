@@ -13,9 +13,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from lab.cluster import Client
-from lab.common import state
+from lab.common import LabError, poll, state
 from lab.faults import Request, transferring, watching
-from lab.pair import Pair
+from lab.pair import HEARTBEAT, Pair
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,7 @@ class Trials:
         self.client = client
         self.case = case
         self.rows: list[Row] = []
+        self.by_hand = 0  # how often the VIP had to be called home
 
     def other(self, name: str) -> str:
         return next(other for other in self.pair.names if other != name)
@@ -58,7 +59,12 @@ class Trials:
         other = self.other(before)
         judged = pair.names if stays else (other,)
         takeovers = {name: pair.takeovers(name) for name in judged}
-        with watching(self.client, pair.vip) as watch, transferring(self.client, pair.vip) as transfer:
+        # A sender that hears nothing waits twice as long each time: up to a second silence goes by after the first.
+        patience = max(60, 2 * (case.limit or 0))
+        with (
+            watching(self.client, pair.vip) as watch,
+            transferring(self.client, pair.vip, timeout=patience) as transfer,
+        ):
             if case.synced:
                 # The kernel tells of a connection after its third packet, and sends what it has to tell every two
                 # seconds.
@@ -72,7 +78,7 @@ class Trials:
             )
             watch.more(_goes_on)
             after = pair.settle(case.seconds)
-            survived = transfer.ends_well(120) if case.synced else transfer.goes_on(10)
+            survived = transfer.ends_well(2 * patience) if case.synced else transfer.goes_on(10)
             requests, silence = watch.requests[began:], watch.silence()
         row = self.note(name, requests, silence, case.takeover, f"{before}>{after}", "whole" if survived else "broken")
         # One that is meant to be active and works again has the VIP back by now.
@@ -104,8 +110,21 @@ class Trials:
         """Where the VIP is once everything works."""
         if self.case.failback:
             first = self.pair.names[0]
+            if not self._fails_back(first):
+                # heartbeat that was cut off in the middle of a takeover forgets that it should.
+                self.by_hand += 1
+                self.pair.cluster.run(first, "/usr/share/heartbeat/hb_takeover all")
             self.pair.poll(f"{first} is active again", lambda: self.pair.owners() == {first}, self.case.seconds)
         return self.pair.rest(self.case.seconds)
+
+    def _fails_back(self, first: str) -> bool:
+        """Whether the VIP comes back by itself, or may yet: keepalived is waited for, heartbeat until it rests."""
+        if self.pair.mover is not HEARTBEAT or self.pair.rest(self.case.seconds) == first:
+            return True
+        try:
+            return bool(poll("the VIP comes home", 30, lambda: self.pair.owners() == {first}))
+        except LabError:
+            return False
 
     def note(
         self, fault: str, requests: list[Request], silence: float, bound: float, owner: str, transfer: str = ""

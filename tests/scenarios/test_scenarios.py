@@ -19,7 +19,7 @@ SCENARIOS = sorted(path.parent.name for path in (CHECKOUT / "molecule").glob("*/
 # While Ansible waits for one scenario's nodes the engine has time for another's. The long ones begin, so that none is
 # left alone at the end.
 AT_A_TIME = int(os.environ.get("LAB_PARALLEL", "2"))
-LONG = ("nat", "keepalived", "boot", "vgate", "teams", "dr")
+LONG = ("nat", "keepalived", "boot", "vgate", "teams", "dr", "ldirectord")
 # With three adverts in 0.6 s a director must not wait for a processor: these come last, when nothing else runs.
 ALONE = ("ha-dr",)
 # heartbeat starts its resources with shell scripts that start others: half a minute and more under emulation, for every

@@ -71,9 +71,10 @@ def test_node_loses_its_power_and_comes_back(pair, trials):
 
     try:
         trials.director("active director without power", cut)
-        before = pair.settle()
+        before, by_hand = pair.settle(), trials.by_hand
         row = trials.judged(trials.mended("that director comes back", back, CASE.takeover, before))
         assert CASE.failback or row.owner == f"{before}>{before}"
+        assert trials.by_hand == by_hand
     finally:
         for name in gone:
             pair.power(name, on=True)
