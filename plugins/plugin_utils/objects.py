@@ -73,6 +73,8 @@ def keepalived_objects(view: dict[str, Any], options: dict[str, Any]) -> dict[st
     moving = moving_vips(view)
     released = moving if view["vrrp"] else []
     stop = boot.RELEASE_SYNC if view["sync"] and view["vrrp"] else ""
+    if stop and view["directors_serve"]:
+        stop = boot.RELEASE_STANDBY.format(words=_sync_words(view["sync"]))
     secret = keepalived.secrets(view, options["password"])
     config = config_of("keepalived", modules=["ip_vs"], sysctls={}, moving=moving)
     config["files"] += [
@@ -164,6 +166,10 @@ def syncd_objects(view: dict[str, Any], sysctls: dict[str, Any]) -> dict[str, An
     for role in ("master", "backup") if sync and view["failover"] != "keepalived" else ():
         commands.append(f"ExecStart=-/sbin/ipvsadm --start-daemon {role} {_sync_words(sync)}")
         commands.append(f"ExecStop=-/sbin/ipvsadm --stop-daemon {role}")
+    if sync and view["vrrp"] and view["directors_serve"]:
+        # What keepalived's end has started; while keepalived works, the daemon is its own.
+        stop = "systemctl is-active --quiet keepalived || ipvsadm --stop-daemon backup"
+        commands.append(f"ExecStop=-/bin/sh -c '{stop}'")
     lines = "".join(f"{command}\n" for command in commands)
     config["files"].append({"path": boot.SYNCD_PATH, "content": boot.SYNCD_CONTENT.format(commands=lines)})
     config["units"] = [boot.UNIT, boot.SYNCD]

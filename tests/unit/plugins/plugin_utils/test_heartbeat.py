@@ -336,7 +336,7 @@ class TestScript:
 )
 def test_an_ipv6_vip_comes_and_goes(tmp_path, action, held, calls):
     script, tool, notes = tmp_path / "script", tmp_path / "ip", tmp_path / "notes"
-    script.write_text(boot_heartbeat.VIP6_CONTENT)
+    script.write_text(boot_heartbeat.VIP_CONTENT)
     notes.write_text("")
     found = "echo there" if held else ":"
     tool.write_text(f'#!/bin/sh\ncase "$*" in *show*) {found} ;; *) echo "$*" >>{notes} ;; esac\n')
@@ -349,7 +349,7 @@ def test_an_ipv6_vip_comes_and_goes(tmp_path, action, held, calls):
     assert (status.returncode, status.stdout) == ((0, "running\n") if held else (3, "stopped\n"))
 
 
-@pytest.mark.parametrize("script", ["SCRIPT_CONTENT", "VIP6_CONTENT", "IPFAIL_CONTENT", "JUDGE_SCRIPT"])
+@pytest.mark.parametrize("script", ["SCRIPT_CONTENT", "VIP_CONTENT", "ROWS_CONTENT", "IPFAIL_CONTENT", "JUDGE_SCRIPT"])
 def test_scripts_are_scripts(tmp_path, script):
     path = tmp_path / "script"
     path.write_text(getattr(boot_heartbeat, script))
