@@ -41,8 +41,8 @@ echo "lvs-cluster: there is no ipfail" >&2
 exit 100
 """
 
-# heartbeat's own resource for IPv6 addresses would let the kernel choose a VIP as the source of what the host sends; the
-# one for IPv4 takes the VIP of a real server from lo, and gives it back there only where it is stopped in good order.
+# heartbeat's own resource for IPv6 addresses would let the kernel choose a VIP as the source of what the host sends.
+# IPaddr2 takes the VIP of a real server from lo, and gives it back there only where it is stopped in good order.
 VIP_CONTENT = """\
 #!/bin/sh
 # Written by Ansible (lvs.cluster); changes are overwritten.
@@ -112,8 +112,8 @@ case $1 in
 esac
 """
 
-# A director that is a real server while it stands by would direct by its rows what it is to answer. ldirectord takes its
-# own along when it stops, but not when it was killed, and not those that somebody had before it.
+# A director that is a real server while it stands by would direct by its rows what it is to answer. ldirectord takes
+# its own along when it stops, but not when it was killed, and not those that somebody had before it.
 ROWS_CONTENT = r"""#!/bin/sh
 # Written by Ansible (lvs.cluster); changes are overwritten.
 # A resource of heartbeat's that is stopped after ldirectord: none of its rows is left.  lvs-rows start|stop|status
@@ -139,8 +139,8 @@ esac
 SCRIPT_CONTENT = r"""#!/bin/sh
 # Written by Ansible (lvs.cluster); changes are overwritten.
 # systemd runs this for heartbeat.service:
-#   started   when heartbeat starts, which holds nothing yet: takes away VIPs that others have left, and rows where these
-#             are harmful, and remembers the files that heartbeat reads
+#   started   when heartbeat starts, which holds nothing yet: takes away VIPs that others have left, and rows where
+#             these are harmful, and remembers the files that heartbeat reads
 #   reload    brings the resources that this director holds into line with haresources, which heartbeat reads only when
 #             it takes or gives them all; then heartbeat reads ha.cf and authkeys again
 #   release   when heartbeat has ended, however it ended: takes away what one that was killed has left behind

@@ -155,7 +155,7 @@ class TestKeepalived:
         view_ = seen(*pair(service(forward="dr"), lvs_sync={}))
         config = objects.syncd_objects(view_, {})
         assert BACKUP_ONLY not in sysctls(config)
-        assert "--stop-daemon" not in files(config)[boot.SYNCD_PATH]
+        assert "-daemon" not in files(config)[boot.SYNCD_PATH]
         release = files(objects.keepalived_objects(view_, {"password": ""}))[boot.RELEASE]
         assert "--start-daemon" not in release
 
@@ -168,10 +168,11 @@ class TestKeepalived:
             "ipvsadm --start-daemon backup --mcast-interface eth0 --syncid 1 --mcast-port 8849",
         ]
 
-    def test_what_keepalived_left_ends_with_the_role(self):
+    def test_it_stands_by_before_keepalived_works_and_until_the_role_goes(self):
         unit = files(objects.syncd_objects(seen(*boxes(lvs_sync={})), {}))[boot.SYNCD_PATH]
-        stop = "systemctl is-active --quiet keepalived || ipvsadm --stop-daemon backup"
-        assert f"ExecStop=-/bin/sh -c '{stop}'\n" in unit
+        begin = "-/bin/sh -c 'systemctl is-active --quiet keepalived || ipvsadm"
+        assert f"ExecStart={begin} --start-daemon backup --mcast-interface eth0 --syncid 1'\n" in unit
+        assert f"ExecStop={begin} --stop-daemon backup'\n" in unit
 
     def test_records_of_both_roles_agree(self):
         """What two records name is the same thing in both, or every run would undo the other role's."""
