@@ -140,7 +140,8 @@ CLUSTER_VARIABLES = (
         "lvs_realserver_group",
         Text(),
         "The inventory group whose hosts are this cluster's real servers. Hosts that see the same pair of"
-        " groups are one cluster, so two clusters fit in one inventory.",
+        " groups are one cluster, so two clusters fit in one inventory. A host may be in both groups: a director"
+        " that is a real server too.",
         default="realservers",
     ),
     Field(
@@ -245,7 +246,8 @@ CLUSTER_VARIABLES = (
         "lvs_sync",
         SYNC,
         "Directors tell each other of their connections, so that these survive a failover; {} takes all defaults. Needs"
-        " several directors.",
+        " several directors. With lvs_failover: keepalived it also tells the kernel of a director that stands by to"
+        " direct nothing where it is a real server by DR or TUN meanwhile (net.ipv4.vs.backup_only), and must be there.",
         default_words="they don't",
     ),
     Field(
