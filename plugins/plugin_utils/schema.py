@@ -246,8 +246,8 @@ CLUSTER_VARIABLES = (
         "lvs_sync",
         SYNC,
         "Directors tell each other of their connections, so that these survive a failover; {} takes all defaults. Needs"
-        " several directors. With lvs_failover: keepalived it also tells the kernel of a director that stands by to"
-        " direct nothing where it is a real server by DR or TUN meanwhile (net.ipv4.vs.backup_only), and must be there.",
+        " several directors. With lvs_failover: keepalived it must be there where directors are real servers by DR or"
+        " TUN: by it the kernel of one that stands by knows that it is to direct nothing (net.ipv4.vs.backup_only).",
         default_words="they don't",
     ),
     Field(
