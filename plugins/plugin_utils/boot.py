@@ -116,6 +116,13 @@ ipvsadm --stop-daemon master 2>/dev/null
 ipvsadm --stop-daemon backup 2>/dev/null
 """
 
+# A director without keepalived directs nothing, but may go on as a real server, with its rows where they are: then the
+# kernel must still know that it stands by. The next keepalived takes the daemon over, whatever its state.
+RELEASE_STANDBY = """\
+ipvsadm --stop-daemon master 2>/dev/null
+ipvsadm --start-daemon backup {words} 2>/dev/null
+"""
+
 LOADER_CONTENT = r"""#!/bin/sh
 # Written by Ansible (lvs.cluster); changes are overwritten.
 # Puts in place what the records beside this script say the host owns. lvs-cluster.service runs it at boot; running it

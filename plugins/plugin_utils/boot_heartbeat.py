@@ -42,27 +42,42 @@ exit 100
 """
 
 # heartbeat's own resource for IPv6 addresses would let the kernel choose a VIP as the source of what the host sends.
-VIP6_CONTENT = """\
+# IPaddr2 takes the VIP of a real server from lo, and gives it back there only where it is stopped in good order.
+VIP_CONTENT = """\
 #!/bin/sh
 # Written by Ansible (lvs.cluster); changes are overwritten.
-# A resource of heartbeat's: an IPv6 VIP.  lvs-vip6 ADDRESS/LENGTH/INTERFACE start|stop|status
+# A resource of heartbeat's: a VIP.  lvs-vip4, lvs-vip6 ADDRESS/LENGTH/INTERFACE start|stop|status
 address=${1%%/*}
 interface=${1##*/}
 length=${1#*/}
 length=${length%/*}
+case $address in
+    *:*) family=-6 options="nodad preferred_lft 0" ;;
+    *) family=-4 options= ;;
+esac
 
 held() {
-    [ -n "$(ip -6 -o address show dev "$interface" to "$address/128" 2>/dev/null)" ]
+    [ -n "$(ip $family -o address show dev "$interface" to "$address" 2>/dev/null)" ]
+}
+
+# Tell the neighbours.
+announce() {
+    if [ $family = -6 ]; then
+        "$1/send_ua" -i 200 -c 5 "$address" "$length" "$interface"
+    else
+        "$1/send_arp" -i 200 -r 5 -p "/run/lvs-vip4-$address" "$interface" "$address" auto not_used not_used
+    fi
 }
 
 case $2 in
     start)
-        held || ip -6 address add "$address/$length" dev "$interface" nodad preferred_lft 0 || exit 1
+        # shellcheck disable=SC2086 # options are several words
+        held || ip $family address add "$address/$length" dev "$interface" $options || exit 1
         for folder in /usr/libexec/heartbeat /usr/lib/heartbeat; do
-            [ ! -x "$folder/send_ua" ] || "$folder/send_ua" -i 200 -c 5 "$address" "$length" "$interface" &
+            [ ! -d "$folder" ] || announce "$folder" &
         done >/dev/null 2>&1
         ;;
-    stop) ! held || ip -6 address del "$address/$length" dev "$interface" ;;
+    stop) ! held || ip $family address del "$address/$length" dev "$interface" ;;
     status)
         held || { echo stopped; exit 3; }
         echo running
@@ -97,11 +112,35 @@ case $1 in
 esac
 """
 
+# A director that is a real server while it stands by would direct by its rows what it is to answer. ldirectord takes
+# its own along when it stops, but not when it was killed, and not those that somebody had before it.
+ROWS_CONTENT = r"""#!/bin/sh
+# Written by Ansible (lvs.cluster); changes are overwritten.
+# A resource of heartbeat's that is stopped after ldirectord: none of its rows is left.  lvs-rows start|stop|status
+case $1 in
+    start) ;;
+    stop)
+        # The file has them as ipvsadm -R reads them: one -A for each service.
+        sed -n -e 's/^-A \(-f [0-9]* -6\) .*/-D \1/p' -e t -e 's/^-A \(-[^ ]* [^ ]*\) .*/-D \1/p' \
+            "${LVS_ROWS:-@ROWS@}" 2>/dev/null | while read -r words; do
+            # shellcheck disable=SC2086 # a service is several words
+            ipvsadm $words 2>/dev/null
+        done
+        exit 0
+        ;;
+    status) echo stopped ;;
+    *)
+        echo "usage: $0 start|stop|status" >&2
+        exit 2
+        ;;
+esac
+"""
+
 SCRIPT_CONTENT = r"""#!/bin/sh
 # Written by Ansible (lvs.cluster); changes are overwritten.
 # systemd runs this for heartbeat.service:
-#   started   when heartbeat starts, which holds nothing yet: takes away VIPs that others have left, and remembers the
-#             files that heartbeat reads
+#   started   when heartbeat starts, which holds nothing yet: takes away VIPs that others have left, and rows where
+#             these are harmful, and remembers the files that heartbeat reads
 #   reload    brings the resources that this director holds into line with haresources, which heartbeat reads only when
 #             it takes or gives them all; then heartbeat reads ha.cf and authkeys again
 #   release   when heartbeat has ended, however it ended: takes away what one that was killed has left behind
@@ -173,6 +212,11 @@ take_away() {
 END
 }
 
+# On a director that stands by, where its rows would be harmful.
+no_rows() {
+    [ ! -x "$files/resource.d/lvs-rows" ] || "$files/resource.d/lvs-rows" stop
+}
+
 remember() {
     mkdir -p "$memory"
     cp "$files/ha.cf" "$files/haresources" "$memory"
@@ -187,7 +231,10 @@ follow() {
     before=$(printf '%s\n' "$before" | sed 1d)
     now=$(printf '%s\n' "$now" | sed 1d)
     [ "$before" != "$now" ] || return
-    holds "$preferred" || return
+    if ! holds "$preferred"; then
+        no_rows
+        return
+    fi
     for word in $(without "$before" "$now" | backwards); do
         resource "$word" stop
     done
@@ -221,6 +268,7 @@ settle() {
 case $1 in
     started)
         take_away
+        no_rows
         remember
         ;;
     reload)
@@ -292,7 +340,7 @@ if [ -e "$files/haresources" ] && [ -e "$files/ha.cf" ] && systemctl is-active -
 fi
 for word in $(words "$folder/haresources" | sed 1d); do
     name=${word%%::*}
-    case $name in lvs-vip6 | lvs-turn) continue ;; esac
+    case $name in lvs-vip[46] | lvs-turn | lvs-rows) continue ;; esac
     [ -x "$files/resource.d/$name" ] || [ -x "/etc/init.d/$name" ] || missing="$missing $name"
 done
 if [ -n "$missing" ]; then

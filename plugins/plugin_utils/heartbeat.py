@@ -19,7 +19,8 @@ CONF = FOLDER + "/ha.cf"
 RESOURCES = FOLDER + "/haresources"
 KEY = FOLDER + "/authkeys"
 IPFAIL = "/etc/lvs/ipfail"
-VIP6 = "lvs-vip6"
+VIPS = {"ipv4": "lvs-vip4", "ipv6": "lvs-vip6"}
+ROWS = "lvs-rows"
 TURN = "lvs-turn"
 LOGGING = ("logfacility", "use_logd")
 
@@ -54,10 +55,13 @@ def resources(view: View) -> str:
     """
     heartbeat = view["heartbeat"]
     words = [*heartbeat["before"]]
+    if view["directors_serve"]:
+        words.append(ROWS)
     if view["health"] == "ldirectord":
         words.append("ldirectord::ldirectord.cf")
     gateways = set(view["gateways"].values())
-    words += [_address(vip) for vip in sorted(view["moving"], key=lambda vip: vip["address"] not in gateways)]
+    moving = sorted(view["moving"], key=lambda vip: vip["address"] not in gateways)
+    words += [_address(vip, view["directors_serve"]) for vip in moving]
     words += [*heartbeat["after"], TURN]
     return HEADER + " \\\n    ".join([heartbeat["nodes"][0], *words]) + "\n"
 
@@ -98,10 +102,22 @@ def _word(word: str, address: str) -> str:
     return word if ipaddress.ip_address(address).version == 4 else f"{word}6"
 
 
-def _address(vip: Mapping[str, Any]) -> str:
+def own_scripts(view: View) -> list[str]:
+    """Return the resource scripts of ours for VIPs that the director needs.
+
+    IPaddr2 takes the VIP of a real server from lo, and does not put it back there when heartbeat was killed.
+    """
+    families = {vip["family"] for vip in view["moving"]}
+    return [
+        name for family, name in VIPS.items() if family in families and (family == "ipv6" or view["directors_serve"])
+    ]
+
+
+def _address(vip: Mapping[str, Any], directors_serve: bool) -> str:
     """Print a VIP as a resource. "::" separates arguments, so an IPv6 address is written without it."""
     address = ipaddress.ip_address(vip["address"])
+    place = f"{vip['prefix']}/{vip['interface']}"
     if address.version == 4:
-        return f"IPaddr2::{address}/{vip['prefix']}/{vip['interface']}"
+        return f"{VIPS['ipv4'] if directors_serve else 'IPaddr2'}::{address}/{place}"
     groups: Sequence[int] = [int(group, 16) for group in address.exploded.split(":")]
-    return f"{VIP6}::{':'.join(f'{group:x}' for group in groups)}/{vip['prefix']}/{vip['interface']}"
+    return f"{VIPS['ipv6']}::{':'.join(f'{group:x}' for group in groups)}/{place}"

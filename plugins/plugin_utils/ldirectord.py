@@ -112,7 +112,8 @@ def cleanstop(view: View) -> bool:
     if said is not None:
         return bool(said)
     # Connections that the other director tells of would end with the rows (ip_vs_expire_nodest_conn_flush, Linux 5.9).
-    return view["failover"] == "heartbeat" and not view["sync"]
+    # But a director that is a real server while it stands by would direct by them what it is to answer.
+    return view["failover"] == "heartbeat" and (view["directors_serve"] or not view["sync"])
 
 
 def _yes(value: Any) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ansible_collections.lvs.cluster.plugins.plugin_utils import schema
 from ansible_collections.lvs.cluster.plugins.plugin_utils.problems import Problems
-from ansible_collections.lvs.cluster.plugins.plugin_utils.schema import NOT_YET, UNREADABLE, Address, Vip
+from ansible_collections.lvs.cluster.plugins.plugin_utils.schema import UNREADABLE, Address, Vip
 
 FAMILIES = {4: "ipv4", 6: "ipv6"}
 FAMILY_WORDS = {"ipv4": "IPv4", "ipv6": "IPv6"}
@@ -114,7 +114,7 @@ def check_pairs(member: Members, hostvars: HostVars, problems: Problems) -> bool
 
 
 def check_membership(member: Members, hostvars: HostVars, groups: Groups, problems: Problems) -> None:
-    director, realserver = member.pair
+    director = member.pair[0]
     misspelt = director not in groups and any(DIRECTOR_GROUP in hostvars[host] for host in member.hosts)
     if not member.directors and not misspelt:
         near = schema.nearest(director, [group for group in _own_groups(groups) if group not in member.pair])
@@ -126,13 +126,6 @@ def check_membership(member: Members, hostvars: HostVars, groups: Groups, proble
         problems.add(
             "inventory", f"the group {director} has no hosts: nobody would direct", f"put the directors into it{also}"
         )
-    for host in member.directors:
-        if host in member.realservers:
-            problems.add(
-                "inventory",
-                f"{host} is in {director} and in {realserver}: a director that is a real server too is {NOT_YET}",
-                "take it out of one of them",
-            )
 
 
 def check_failover(member: Members, failover: Any, problems: Problems) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.lvs.cluster.plugins.plugin_utils import (
+    localnode,
     marks,
     schema,
     syncing,
@@ -90,6 +91,7 @@ def _build_cluster(member: Members, hostvars: HostVars, groups: Groups, problems
     vrrp.check_vrrp(settings, member, hosts, vips, problems)
     takeover.check_heartbeat(settings, member, hosts, vips, problems)
     syncing.check_sync(settings, services, problems)
+    localnode.check_localnode(settings, member, hosts, services, problems)
     _check_engine(settings, problems)
     watching_ldirectord.check_services(settings, services, problems)
     return {} if problems else _as_cluster(member, hosts, settings, services, vips)
@@ -184,6 +186,7 @@ def _as_cluster(
     vips: list[dict[str, Any]],
 ) -> dict[str, Any]:
     gateway_vips = [_as_gateway(vip) for vip in settings["lvs_gateway_vip"]]
+    directors_serve = localnode.answering(settings, member, hosts, services) is not None
     return {
         "name": member.name,
         "health": settings["lvs_health"],
@@ -203,7 +206,8 @@ def _as_cluster(
         "gateway_vips": gateway_vips,
         "keepalived": settings["lvs_keepalived"] or schema.KEEPALIVED.defaults(),
         "ldirectord": watching_ldirectord.plan(settings, services),
-        "sync": syncing.plan_sync(settings),
+        "directors_serve": directors_serve,
+        "sync": syncing.plan_sync(settings, directors_serve),
         "timeouts": syncing.plan_timeouts(settings),
     }
 
@@ -261,7 +265,7 @@ def _forwards(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
 def _realserver_records(
     member: Members, hosts: Mapping[str, Host], services: Sequence[Service]
 ) -> dict[str, dict[str, Any]]:
-    duties = {name: Duties() for name in member.realservers}
+    duties = {name: Duties(name in member.directors) for name in member.realservers}
     owners = {str(one): (name, one) for name in member.realservers for one in hosts[name].addresses.values()}
     for service in services:
         for server in service.real_servers:
@@ -281,13 +285,17 @@ def _realserver_records(
 class Duties:
     """What serving asks of one real server: VIPs to hold unseen, replies to send through the director."""
 
-    def __init__(self) -> None:
+    def __init__(self, director: bool) -> None:
+        self._director = director
         self._hidden: dict[tuple[Any, ...], dict[str, Any]] = {}
         self._flows: dict[tuple[Any, ...], dict[str, Any]] = {}
         self._forwards: set[tuple[str, str]] = set()
 
     def add(self, service: Service, address: Address, port: int, forward: str) -> None:
         self._forwards.add((service.family, forward))
+        if forward == "nat" and self._director:
+            # Its own replies leave through itself, and the kernel gives them back the VIP on their way out.
+            return
         if forward == "nat":
             # Behind a mark the server answers from the ports that clients name.
             for own in (service.ports or [0]) if service.by_mark else [port]:

@@ -24,6 +24,8 @@ LOOSE = 2
 # The kernel's number of the table main (ip-route(8)).
 MAIN_TABLE = 254
 
+UNLESS_KEEPALIVED = "systemctl is-active --quiet keepalived"
+
 # The kernel remembers a connection for two minutes after its end. Without this, a client that takes its source port
 # again meanwhile is still sent to the same real server, and where that one has been deleted its packets are dropped
 # without a word.
@@ -73,6 +75,8 @@ def keepalived_objects(view: dict[str, Any], options: dict[str, Any]) -> dict[st
     moving = moving_vips(view)
     released = moving if view["vrrp"] else []
     stop = boot.RELEASE_SYNC if view["sync"] and view["vrrp"] else ""
+    if stop and view["directors_serve"]:
+        stop = boot.RELEASE_STANDBY.format(words=_sync_words(view["sync"]))
     secret = keepalived.secrets(view, options["password"])
     config = config_of("keepalived", modules=["ip_vs"], sysctls={}, moving=moving)
     config["files"] += [
@@ -164,6 +168,10 @@ def syncd_objects(view: dict[str, Any], sysctls: dict[str, Any]) -> dict[str, An
     for role in ("master", "backup") if sync and view["failover"] != "keepalived" else ():
         commands.append(f"ExecStart=-/sbin/ipvsadm --start-daemon {role} {_sync_words(sync)}")
         commands.append(f"ExecStop=-/sbin/ipvsadm --stop-daemon {role}")
+    if sync and view["vrrp"] and view["directors_serve"]:
+        # Before keepalived works, and when it does no more, this director stands by; meanwhile the daemon is its own.
+        for verb, daemon in (("Start", f"--start-daemon backup {_sync_words(sync)}"), ("Stop", "--stop-daemon backup")):
+            commands.append(f"Exec{verb}=-/bin/sh -c '{UNLESS_KEEPALIVED} || ipvsadm {daemon}'")
     lines = "".join(f"{command}\n" for command in commands)
     config["files"].append({"path": boot.SYNCD_PATH, "content": boot.SYNCD_CONTENT.format(commands=lines)})
     config["units"] = [boot.UNIT, boot.SYNCD]

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.lvs.cluster.plugins.plugin_utils import boot, boot_heartbeat, heartbeat
+from ansible_collections.lvs.cluster.plugins.plugin_utils import boot, boot_heartbeat, heartbeat, ldirectord
 from ansible_collections.lvs.cluster.plugins.plugin_utils.objects import (
     ObjectsError,
     config_of,
@@ -39,9 +39,11 @@ def heartbeat_objects(view: dict[str, Any], options: dict[str, Any]) -> dict[str
         {"path": heartbeat.CONF, "content": heartbeat.configuration(view)},
         {"path": heartbeat.RESOURCES, "content": heartbeat.resources(view)},
     ]
-    config["files"].append(_program(f"{heartbeat.FOLDER}/resource.d/{heartbeat.TURN}", boot_heartbeat.TURN_CONTENT))
-    if any(vip["family"] == "ipv6" for vip in view["moving"]):
-        config["files"].append(_program(f"{heartbeat.FOLDER}/resource.d/{heartbeat.VIP6}", boot_heartbeat.VIP6_CONTENT))
+    scripts = {heartbeat.TURN: boot_heartbeat.TURN_CONTENT}
+    scripts |= dict.fromkeys(heartbeat.own_scripts(view), boot_heartbeat.VIP_CONTENT)
+    if view["directors_serve"]:
+        scripts[heartbeat.ROWS] = boot_heartbeat.ROWS_CONTENT.replace("@ROWS@", ldirectord.TABLE)
+    config["files"] += [_program(f"{heartbeat.FOLDER}/resource.d/{name}", text) for name, text in scripts.items()]
     config["secret_files"] = [{"path": heartbeat.KEY, "content": heartbeat.authkeys(options["key"])}]
     config["units"] = [boot.UNIT, boot_heartbeat.UNIT]
     config["daemons"] = [

@@ -140,7 +140,8 @@ CLUSTER_VARIABLES = (
         "lvs_realserver_group",
         Text(),
         "The inventory group whose hosts are this cluster's real servers. Hosts that see the same pair of"
-        " groups are one cluster, so two clusters fit in one inventory.",
+        " groups are one cluster, so two clusters fit in one inventory. A host may be in both groups: a director"
+        " that is a real server too.",
         default="realservers",
     ),
     Field(
@@ -245,7 +246,8 @@ CLUSTER_VARIABLES = (
         "lvs_sync",
         SYNC,
         "Directors tell each other of their connections, so that these survive a failover; {} takes all defaults. Needs"
-        " several directors.",
+        " several directors. With lvs_failover: keepalived it must be there where directors are real servers by DR or"
+        " TUN: by it the kernel of one that stands by knows that it is to direct nothing (net.ipv4.vs.backup_only).",
         default_words="they don't",
     ),
     Field(

@@ -182,8 +182,8 @@ LDIRECTORD = Section(
             Boolean(),
             "An ldirectord that stops takes its rows out of the kernel's table. Without it they stay as they are, so"
             " that nobody loses a connection while its package is upgraded, or when another owner takes over.",
-            default_words="false; true with lvs_failover: heartbeat and without lvs_sync, so that a director that"
-            " stands by has no rows",
+            default_words="false; true with lvs_failover: heartbeat, so that a director that stands by has no rows,"
+            " without lvs_sync or where directors are real servers",
         ),
         Field(
             "maintenance_directory",

@@ -21,7 +21,7 @@ from ansible_collections.lvs.cluster.plugins.plugin_utils.members import (
     miss_address,
 )
 from ansible_collections.lvs.cluster.plugins.plugin_utils.problems import Problems
-from ansible_collections.lvs.cluster.plugins.plugin_utils.schema import NOT_YET, UNREADABLE, Address, Vip
+from ansible_collections.lvs.cluster.plugins.plugin_utils.schema import UNREADABLE, Address, Vip
 
 PROTOCOL = "tcp"
 """The one that an entry has which says none."""
@@ -515,11 +515,10 @@ def _check_real_address(entry: Entry, path: str, address: Any, port: Any) -> boo
     if owner is None:
         _check_target(entry, path, address, port, entry.forward)
         return True
-    if owner in entry.members.directors:
-        wrong, mend = f"the director {owner}: a director that is a real server too is {NOT_YET}", "leave it out"
-    else:
-        wrong, mend = f"the lvs_address of {owner}", f"write host: {owner}"
-    entry.problems.add(f"{path}.address", f"{address} is {wrong}", mend)
+    mend = f"write host: {owner}"
+    if owner not in entry.members.realservers:
+        mend = f"put it into the group {entry.members.pair[1]} too, and {mend}"
+    entry.problems.add(f"{path}.address", f"{address} is the lvs_address of {owner}", mend)
     return False
 
 

@@ -7,7 +7,7 @@ import ipaddress
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible_collections.lvs.cluster.plugins.plugin_utils import schema
+from ansible_collections.lvs.cluster.plugins.plugin_utils import localnode, schema
 from ansible_collections.lvs.cluster.plugins.plugin_utils.members import FAMILIES
 from ansible_collections.lvs.cluster.plugins.plugin_utils.problems import Problems
 from ansible_collections.lvs.cluster.plugins.plugin_utils.schema import UNREADABLE
@@ -75,8 +75,11 @@ def _thresholds(sync: Mapping[str, Any]) -> tuple[Any, Any]:
     return KERNEL_THRESHOLD if threshold is None else threshold, KERNEL_PERIOD if period is None else period
 
 
-def plan_sync(settings: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the daemon's settings, and the sysctls that go with them."""
+def plan_sync(settings: Mapping[str, Any], directors_serve: bool) -> dict[str, Any] | None:
+    """Return the daemon's settings, and the sysctls that go with them.
+
+    :param directors_serve: whether a director that stands by is a real server meanwhile.
+    """
     sync = settings["lvs_sync"]
     if not sync:
         return None
@@ -84,6 +87,9 @@ def plan_sync(settings: Mapping[str, Any]) -> dict[str, Any] | None:
     sysctls |= {f"net.ipv4.vs.{name}": int(sync[key]) for key, name in SWITCHES.items() if sync[key] is not None}
     if sync["threshold"] is not None or sync["period"] is not None:
         sysctls["net.ipv4.vs.sync_threshold"] = "{} {}".format(*_thresholds(sync))
+    # With heartbeat the active director receives too, and would direct nothing.
+    if directors_serve and settings["lvs_failover"] == "keepalived":
+        sysctls[localnode.BACKUP_ONLY] = 1
     return {**{key: sync[key] for key in DAEMON}, "sysctls": sysctls}
 
 

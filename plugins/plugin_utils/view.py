@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 FAMILIES = ("ipv4", "ipv6")
-SHORT = ("name", "health", "failover", "removed", "forwards", "schedulers")
+SHORT = ("name", "health", "failover", "removed", "directors_serve", "forwards", "schedulers")
 LONG = (
     "services",
     "marks",
@@ -97,6 +97,7 @@ def _view(host: str, cluster: Mapping[str, Any], director: Any, realserver: Any)
         "health": cluster["health"],
         "failover": cluster["failover"],
         "removed": cluster["removed"],
+        "directors_serve": cluster["directors_serve"],
         "director": director is not None,
         "realserver": realserver is not None,
         "interface": own["interface"],

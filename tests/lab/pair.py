@@ -34,14 +34,15 @@ class Pair:
         self.mover = mover
 
     def owners(self) -> set[str]:
-        """The directors that hold the VIP now; one that cannot be reached is none."""
+        """The directors that hold the VIP now; one that cannot be reached is none, nor is one that hides it on lo."""
         found = set()
         for name in self.names:
             try:
                 done = run(self.cluster.ssh(name, "ip -o -4 address"), check=False, timeout=30)
             except subprocess.TimeoutExpired:
                 continue
-            if f" {self.vip}/" in done.stdout:
+            rows = [line.split() for line in done.stdout.splitlines()]
+            if any(row[3].startswith(f"{self.vip}/") for row in rows if row[1] != "lo"):
                 found.add(name)
         return found
 
@@ -105,8 +106,12 @@ class Pair:
 
     def syncs(self, name: str) -> bool:
         """Whether a director tells the others of its connections and hears of theirs."""
+        return self.sync_daemons(name) == {"master", "backup"}
+
+    def sync_daemons(self, name: str) -> set[str]:
+        """Which of the kernel's sync daemons run on a director."""
         said = self.cluster.run(name, "ipvsadm -l --daemon")
-        return "master sync daemon" in said and "backup sync daemon" in said
+        return {daemon for daemon in ("master", "backup") if f"{daemon} sync daemon" in said}
 
     def knows_connection(self, name: str, port: str | None = None) -> bool:
         """Whether a director's kernel has an open connection; port: of that port of the client."""

@@ -312,6 +312,19 @@ class TestScript:
             "heartbeat -r",
         ]
 
+    def test_rows_that_would_be_harmful_go_where_nobody_directs(self, tmp_path):
+        host = Host(tmp_path, "foreign")
+        host.tool("lvs-rows", where=host.files / "resource.d")
+        host.resources("IPaddr2::192.0.2.10/32/eth0")
+        assert host.run("started") == ["ip address del 192.0.2.10/32 dev eth0", "lvs-rows stop"]
+        host.resources("lvs-rows", "lvs-vip4::192.0.2.10/32/eth0")
+        assert host.run("reload") == ["lvs-rows stop", "heartbeat -r"]
+
+    def test_the_active_directors_rows_stay(self, host):
+        host.tool("lvs-rows", where=host.files / "resource.d")
+        host.resources("ldirectord::ldirectord.cf", "IPaddr2::192.0.2.10/32/eth0")
+        assert "lvs-rows stop" not in host.run("reload")
+
     def test_an_orderly_end(self, host):
         assert host.run("release", SERVICE_RESULT="success") == ["ip address del 192.0.2.10/32 dev eth0"]
 
@@ -326,30 +339,33 @@ class TestScript:
 
 
 @pytest.mark.parametrize(
-    ("action", "held", "calls"),
+    ("vip", "added"),
     [
-        ("start", False, ["-6 address add 2001:db8:0:0:0:0:0:10/64 dev eth0 nodad preferred_lft 0"]),
-        ("start", True, []),
-        ("stop", True, ["-6 address del 2001:db8:0:0:0:0:0:10/64 dev eth0"]),
-        ("stop", False, []),
+        ("2001:db8:0:0:0:0:0:10/64", "-6 address add 2001:db8:0:0:0:0:0:10/64 dev eth0 nodad preferred_lft 0"),
+        ("192.0.2.10/24", "-4 address add 192.0.2.10/24 dev eth0"),
     ],
 )
-def test_an_ipv6_vip_comes_and_goes(tmp_path, action, held, calls):
+@pytest.mark.parametrize(("action", "held"), [("start", False), ("start", True), ("stop", True), ("stop", False)])
+def test_a_vip_comes_and_goes(tmp_path, vip, added, action, held):
     script, tool, notes = tmp_path / "script", tmp_path / "ip", tmp_path / "notes"
-    script.write_text(boot_heartbeat.VIP6_CONTENT)
+    script.write_text(boot_heartbeat.VIP_CONTENT)
     notes.write_text("")
+    # As on a real server, the VIP is on lo all the time; only the interface counts.
     found = "echo there" if held else ":"
-    tool.write_text(f'#!/bin/sh\ncase "$*" in *show*) {found} ;; *) echo "$*" >>{notes} ;; esac\n')
+    tool.write_text(
+        f'#!/bin/sh\ncase "$*" in *show*eth0*) {found} ;; *show*) echo there ;; *) echo "$*" >>{notes} ;; esac\n'
+    )
     tool.chmod(0o755)
-    words = ["/bin/sh", str(script), "2001:db8:0:0:0:0:0:10/64/eth0"]
+    words = ["/bin/sh", str(script), f"{vip}/eth0"]
     environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
     subprocess.run([*words, action], env=environment, check=True)
-    assert notes.read_text().splitlines() == calls
+    calls = {("start", False): [added], ("stop", True): [f"{added[:2]} address del {vip} dev eth0"]}
+    assert [line.strip() for line in notes.read_text().splitlines()] == calls.get((action, held), [])
     status = subprocess.run([*words, "status"], env=environment, capture_output=True, text=True, check=False)
     assert (status.returncode, status.stdout) == ((0, "running\n") if held else (3, "stopped\n"))
 
 
-@pytest.mark.parametrize("script", ["SCRIPT_CONTENT", "VIP6_CONTENT", "IPFAIL_CONTENT", "JUDGE_SCRIPT"])
+@pytest.mark.parametrize("script", ["SCRIPT_CONTENT", "VIP_CONTENT", "ROWS_CONTENT", "IPFAIL_CONTENT", "JUDGE_SCRIPT"])
 def test_scripts_are_scripts(tmp_path, script):
     path = tmp_path / "script"
     path.write_text(getattr(boot_heartbeat, script))

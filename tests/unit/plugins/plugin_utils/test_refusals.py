@@ -322,8 +322,8 @@ SERVICES = {
     "director by address": (
         outside("10.0.0.1"),
         f"{FIRST}.address",
-        "10.0.0.1 is the director director1: a director that is a real server too is not yet in this version",
-        "leave it out",
+        "10.0.0.1 is the lvs_address of director1",
+        "put it into the group realservers too, and write host: director1",
     ),
     "weight too large": (one(weight=65536), f"{FIRST}.weight", "65536 is not a whole number 0..65535", "write"),
     "negative weight": (one(weight=-1), f"{FIRST}.weight", "-1 is not a whole number 0..65535", "write"),
@@ -789,14 +789,6 @@ class TestGroups:
         first, *_ = problems(*inventory(lvs_director_group=["directors"]))
         place = "lvs_director_group (director1, rs1, rs2, rs3)"
         assert first.startswith(f"{place}: the inventory has no group ['directors'];")
-
-    def test_a_director_that_is_a_real_server(self):
-        hostvars, groups = inventory()
-        groups["realservers"].append("director1")
-        assert problems(hostvars, groups) == [
-            "inventory: director1 is in directors and in realservers: a director that is a real server too is not yet"
-            " in this version; take it out of one of them"
-        ]
 
 
 def test_all_problems_come_at_once_and_in_order():

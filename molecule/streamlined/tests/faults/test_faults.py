@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One of the two boxes fails as a director, as a real server, or as both."""
+
+from __future__ import annotations
+
+import pytest
+from lab.pair import Pair
+
+VIP = "192.168.6.240"
+BOXES = ("director1", "director2")
+
+
+@pytest.fixture(scope="module")
+def pair(cluster):
+    return Pair(cluster, VIP, BOXES)
+
+
+def both_serve(pair, client):
+    """Both answer in turn, one directs, and the kernel of the other one knows that it does not."""
+    pair.poll("both boxes", lambda: client.ask(VIP, count=8, timeout=3).by == dict.fromkeys(BOXES, 4))
+    active = pair.active()
+    for name in BOXES:
+        wanted = {"master"} if name == active else {"backup"}
+        pair.poll(f"{wanted} on {name}", lambda name=name, wanted=wanted: pair.sync_daemons(name) == wanted, 30)
+
+
+def test_keepalived_is_killed(pair, client):
+    pair.kill(pair.active())
+    pair.poll("keepalived on both", lambda: all(map(pair.runs, BOXES)), 60)
+    both_serve(pair, client)
+
+
+def test_a_box_without_keepalived_goes_on_as_a_real_server(cluster, pair, client):
+    stopped, other = pair.active(), pair.standby()
+    cluster.run(stopped, "systemctl stop keepalived")
+    try:
+        pair.poll(f"the VIP on {other}", lambda: pair.owners() == {other})
+        assert client.arp(VIP) == {cluster.mac(other)}
+        both_serve(pair, client)
+    finally:
+        cluster.run(stopped, "systemctl start keepalived")
+    both_serve(pair, client)
+
+
+def test_a_box_loses_its_power_and_comes_back(pair, client):
+    gone, other = pair.active(), pair.standby()
+    pair.power(gone, on=False)
+    try:
+        pair.poll(f"the VIP on {other}", lambda: pair.owners() == {other})
+        pair.poll(f"{other} alone answers", lambda: client.ask(VIP, count=4, timeout=3).by == {other: 4})
+    finally:
+        pair.power(gone, on=True)
+    both_serve(pair, client)
+
+
+def test_a_box_stops_serving_and_goes_on_directing(cluster, pair, client):
+    active, other = pair.active(), pair.standby()
+    cluster.run(active, "systemctl stop nginx")
+    try:
+        pair.poll(f"{other} alone answers", lambda: client.ask(VIP, count=4, timeout=3).by == {other: 4})
+        assert pair.active() == active
+    finally:
+        cluster.run(active, "systemctl start nginx")
+    both_serve(pair, client)
