@@ -96,7 +96,7 @@ def change(module: Any) -> Result:
 
 
 def refuse_unknown(plan: p.Plan) -> None:
-    """Say before anything is changed, and in check mode, what the kernel is known to refuse: what it has no module for."""
+    """Refuse what the kernel has no module for before anything is changed, and in check mode."""
     wanted = {
         name: action
         for action in plan.build

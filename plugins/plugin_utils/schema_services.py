@@ -52,7 +52,7 @@ SCHEDULERS = (
         " next",
     ),
     Choice("mh", "Maglev hashing by client address: losing a server moves few other clients"),
-    Choice("twos", "power of two choices: the less loaded of two picked at random (newer kernels only)"),
+    Choice("twos", "power of two choices: the less loaded of two picked at random (few kernels are built with it)"),
 )
 
 SCHEDULER_FLAGS = {"sh": ("sh-fallback", "sh-port"), "mh": ("mh-fallback", "mh-port")}
