@@ -7,7 +7,7 @@ import pytest
 from ansible_collections.lvs.cluster.tests.lab import formulas as f
 
 
-def servers(**loads: tuple[int, ...]) -> dict[str, f.Server]:
+def servers(**loads: tuple[int, int, int]) -> dict[str, f.Server]:
     """Servers by (weight, active, inactive)."""
     return {name: f.Server(*load) for name, load in loads.items()}
 
