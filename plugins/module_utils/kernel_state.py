@@ -8,10 +8,11 @@ from __future__ import annotations
 import errno
 import os
 import struct
-from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple
+from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 
 from ansible_collections.lvs.cluster.plugins.module_utils import genetlink as g
 from ansible_collections.lvs.cluster.plugins.module_utils import kernel as k
+from ansible_collections.lvs.cluster.plugins.module_utils import kernel_modules
 from ansible_collections.lvs.cluster.plugins.module_utils import table as t
 
 DAEMON_ATTRIBUTES = (
@@ -260,32 +261,18 @@ def _daemon_cause(daemon: Daemon, code: int) -> str:
 _NO_SCHEDULERS = ("ftp", "pe_sip")
 
 
-def scheduler_names(text: str) -> List[str]:
-    """Return the schedulers among the kernel modules that /proc/modules, modules.dep or modules.builtin name."""
-    found: Set[str] = set()
-    for line in text.splitlines():
-        name = line.split(None, 1)[0].rstrip(":").rsplit("/", 1)[-1].split(".", 1)[0].replace("-", "_") if line else ""
-        if name.startswith("ip_vs_") and name[6:] not in _NO_SCHEDULERS:
-            found.add(name[6:])
-    return sorted(found)
-
-
 def read_schedulers(root: str = "/") -> Dict[str, List[str]]:
     """Return the schedulers that are loaded, and those that can be; what is built in is both."""
-    folder = os.path.join(root, "lib/modules", os.uname().release)
-    builtin = _read(os.path.join(folder, "modules.builtin"))
+    builtin = kernel_modules.builtin(root)
     return {
-        "loaded": scheduler_names(_read(os.path.join(root, "proc/modules")) + builtin),
-        "loadable": scheduler_names(_read(os.path.join(folder, "modules.dep")) + builtin),
+        "loaded": _schedulers(kernel_modules.loaded(root) | builtin),
+        "loadable": _schedulers(kernel_modules.loadable(root) | builtin),
     }
 
 
-def _read(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read()
-    except OSError:
-        return ""
+def _schedulers(modules: Iterable[str]) -> List[str]:
+    names = [name[len("ip_vs_") :] for name in modules if name.startswith("ip_vs_")]
+    return sorted(name for name in names if name not in _NO_SCHEDULERS)
 
 
 # --- connections -----------------------------------------------------------------------------------------------------

@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
+import errno
 from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Tuple
 
-from ansible_collections.lvs.cluster.plugins.module_utils import kernel, record
+from ansible_collections.lvs.cluster.plugins.module_utils import kernel, kernel_modules, record
 from ansible_collections.lvs.cluster.plugins.module_utils import plan as p
 from ansible_collections.lvs.cluster.plugins.module_utils import table as t
 
@@ -87,10 +88,23 @@ def change(module: Any) -> Result:
     )
     ipvs, current = read_kernel()
     plan = p.make_plan(order, current)
+    refuse_unknown(plan)
     book = Book(path, recorded or {}, text, t.render(plan.record or {}))
     if not module.check_mode:
         apply(ipvs, plan, book)
     return answer(module, plan, current, book)
+
+
+def refuse_unknown(plan: p.Plan) -> None:
+    """Refuse what the kernel has no module for before anything is changed, and in check mode."""
+    wanted = {
+        name: action
+        for action in plan.build
+        if action.real_server is None
+        for name in kernel_modules.of_service(action.service.scheduler, action.service.engine)
+    }
+    for name in kernel_modules.lacking(wanted):
+        raise kernel.Refused(wanted[name], errno.ENOENT, [])
 
 
 def apply(ipvs: Optional[kernel.Ipvs], plan: p.Plan, book: Book) -> None:

@@ -65,6 +65,15 @@ options:
         type: list
         elements: str
         default: []
+      needed_modules:
+        description:
+          - Kernel modules of IPVS that the kernel loads by itself when a row of its table names them, schedulers for
+            example. Nothing is loaded here.
+          - Where the list of the kernel's modules knows C(ip_vs) and not one of these, the module fails before it has
+            changed anything, in check mode as well. Without a list, as in a container, it is left to the kernel.
+        type: list
+        elements: str
+        default: []
       links:
         description:
           - Network devices. One with a C(type) is created, as in C(ip link add NAME type TYPE); one without must exist.
@@ -405,7 +414,13 @@ from ansible_collections.lvs.cluster.plugins.module_utils.host_system import (  
     HostSystem,
     sysctl_path,
 )
+from ansible_collections.lvs.cluster.plugins.module_utils.kernel_modules import lacking  # noqa: E402
 from ansible_collections.lvs.cluster.plugins.module_utils.networkd import drop_ins  # noqa: E402
+
+MISSING = (
+    "this kernel (%s) has no module %s, loaded or not, so nothing was changed: let no service name this scheduler (or "
+    "engine), or boot a kernel that has it"
+)
 
 # Objects that bring others into being: a module its sysctls, a link its addresses. They go first, and what is there
 # is read again after them, so that the record holds the values from before us.
@@ -695,6 +710,10 @@ class HostModule(AnsibleModule):
 
 def execute(module: AnsibleModule) -> Dict[str, Any]:
     """Plan, and unless in check mode, apply; the module's result."""
+    needed = module.params["config"]["needed_modules"] if module.params["state"] == "present" else []
+    missing = lacking(needed)
+    if missing:
+        raise HostRefused(MISSING % (os.uname().release, " and ".join(missing)))
     folder = os.path.dirname(module.params["record"])
     rivals = [name for name in module.params["rivals"] if os.path.exists(os.path.join(folder, name))]
     if rivals:
@@ -735,6 +754,7 @@ def argument_spec() -> Dict[str, Any]:
     family = {"type": "str", "choices": ["ipv4", "ipv6"], "default": "ipv4"}
     config = {
         "modules": words(),
+        "needed_modules": words(),
         "links": rows(name=name, type=text),
         "sysctls": rows(name=name, value=name, unless=text),
         "packets": {"type": "dict", "apply_defaults": True, "options": {chain: words() for chain in packets.CHAINS}},

@@ -69,8 +69,10 @@ options:
       scheduler:
         description:
           - The scheduler's name, as in the kernel module C(ip_vs_NAME), V(rr), V(wrr), V(lc), V(wlc), V(lblc),
-            V(lblcr), V(dh), V(sh), V(sed), V(nq), V(fo), V(ovf), V(mh), or V(none). At most 15 characters.
-          - It is V(wlc) in a new service, as with C(ipvsadm). A name the kernel has not fails with its message.
+            V(lblcr), V(dh), V(sh), V(sed), V(nq), V(fo), V(ovf), V(mh), V(twos), or V(none). At most 15 characters.
+          - It is V(wlc) in a new service, as with C(ipvsadm). A name that the kernel is known to have no module for is
+            refused before anything is changed, in check mode as well; where the kernel's modules are not listed, as in
+            a container without them, the kernel refuses the service with the same message.
         type: str
       scheduler_flags:
         description:

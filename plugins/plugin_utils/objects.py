@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from ansible_collections.lvs.cluster.plugins.module_utils import table
+from ansible_collections.lvs.cluster.plugins.module_utils import kernel_modules, table
 from ansible_collections.lvs.cluster.plugins.plugin_utils import boot, keepalived, ldirectord, marks
 
 # The distributions' own loaders of the IPVS table: Debian's clears the table when it stops, EL's saves it. Ours is the
@@ -50,6 +50,7 @@ def director_objects(view: dict[str, Any], sysctls: dict[str, Any], conn_tab_bit
         "director",
         module_options=[f"options ip_vs conn_tab_bits={conn_tab_bits}"] if conn_tab_bits else [],
         modules=["ip_vs"],
+        needed_modules=_needed_modules(view),
         sysctls=wanted | sysctls,
         packets={"mark": marks.rules(view.get("marks", ()))},
         addresses=[
@@ -141,9 +142,23 @@ def ldirectord_objects(view: dict[str, Any], options: dict[str, Any]) -> dict[st
 
 def _expiry(view: dict[str, Any]) -> dict[str, Any]:
     """Else a client that persistence knows would stay with a real server of weight 0, in maintenance or dead."""
-    rows = [*view.get("table", ()), *(one["row"] for one in view.get("watched", ()))]
-    stays = any(row.get("persistence") for row in rows)
+    stays = any(row.get("persistence") for row in _rows(view))
     return {"net.ipv4.vs.expire_quiescent_template": 1} if stays else {}
+
+
+def _rows(view: dict[str, Any]) -> list[dict[str, Any]]:
+    """The rows of the kernel's table, whoever writes them."""
+    return [*view.get("table", ()), *(one["row"] for one in view.get("watched", ()))]
+
+
+def _needed_modules(view: dict[str, Any]) -> list[str]:
+    """What the kernel loads by itself for these rows, or refuses them."""
+    found = {
+        name
+        for row in _rows(view)
+        for name in kernel_modules.of_service(row["scheduler"], (row.get("persistence") or {}).get("engine") or "")
+    }
+    return sorted(found)
 
 
 def _saved(rows: list[dict[str, Any]]) -> str:

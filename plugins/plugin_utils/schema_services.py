@@ -47,10 +47,12 @@ SCHEDULERS = (
     Choice("nq", "never queue: an idle server first, else shortest expected delay"),
     Choice("fo", "weighted failover: all to the available server of highest weight"),
     Choice(
-        "ovf", "weighted overflow: fill the server of highest weight up to its weight in connections, then the next"
+        "ovf",
+        "weighted overflow: the server of highest weight until it has more active connections than its weight, then the"
+        " next",
     ),
     Choice("mh", "Maglev hashing by client address: losing a server moves few other clients"),
-    Choice("twos", "power of two choices: the less loaded of two picked at random (newer kernels only)"),
+    Choice("twos", "power of two choices: the less loaded of two picked at random (few kernels are built with it)"),
 )
 
 SCHEDULER_FLAGS = {"sh": ("sh-fallback", "sh-port"), "mh": ("mh-fallback", "mh-port")}
@@ -134,7 +136,7 @@ PERSISTENCE = Section(
         ),
         Field(
             "engine",
-            Word((Choice("sip", "by SIP Call-ID, UDP only"),)),
+            Word((Choice("sip", "by SIP Call-ID, among the clients that netmask makes one; UDP only"),)),
             "What recognises a client, where it is not its address.",
             default_words="by client address",
             source="ipvsadm(8) --pe",
@@ -488,7 +490,8 @@ SERVICE = Section(
             "one_packet",
             Boolean(),
             "Each packet is scheduled for itself, as suits DNS. UDP only; with a fwmark that stands alone it counts for"
-            " its UDP packets.",
+            " its UDP packets. Nothing remembers a packet: with forward: nat, and without engine: sip, an answer leaves"
+            " with the real server's own address, which suits only what is not answered, such as syslog.",
             default=False,
             source="ipvsadm(8) --ops",
         ),

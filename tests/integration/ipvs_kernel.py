@@ -35,10 +35,8 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Optional
 
 CODE = [
-    *(
-        "module_utils/%s.py" % name
-        for name in ("files", "genetlink", "kernel", "kernel_state", "plan", "record", "states", "table")
-    ),
+    *("module_utils/%s.py" % name for name in ("files", "genetlink", "kernel", "kernel_modules", "kernel_state")),
+    *("module_utils/%s.py" % name for name in ("plan", "record", "states", "table")),
     *("modules/%s.py" % name for name in ("ipvs_info", "ipvs_sync", "ipvs_timeouts")),
 ]
 CHECKS: Dict[str, Callable[[], None]] = {}

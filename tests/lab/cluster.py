@@ -8,6 +8,7 @@ import functools
 import json
 import os
 import re
+import shlex
 import subprocess
 import threading
 import time
@@ -94,6 +95,11 @@ class Cluster:
     def run(self, name: str, command: str, timeout: float = 120) -> str:
         """Run a shell command on a node; one that fails fails the test."""
         return run(self.ssh(name, command), timeout=timeout).stdout
+
+    def start(self, name: str, source: str, *arguments: str) -> subprocess.Popen[str]:
+        """A Python program on a node, to talk to."""
+        command = self.ssh(name, shlex.join(["python3", "-c", source, *arguments]))
+        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def client(self, name: str) -> Client:
         return Client(self, name)
@@ -206,15 +212,7 @@ class Client:
         return f"/{uuid.uuid4().hex}"
 
     def _start(self, source: str, arguments: list[Any]) -> subprocess.Popen[str]:
-        """A Python program on the client, to talk to."""
-        request = json.dumps(arguments, separators=(",", ":"))
-        quoted = source.replace("'", "'\\''")
-        return subprocess.Popen(
-            self.cluster.ssh(self.name, f"python3 -c '{quoted}' '{request}'"),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        return self.cluster.start(self.name, source, json.dumps(arguments, separators=(",", ":")))
 
     @contextlib.contextmanager
     def connection(self, vip: str, port: int = 80, timeout: float = 60) -> Iterator[Connection]:

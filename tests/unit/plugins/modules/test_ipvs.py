@@ -137,6 +137,23 @@ def test_a_refusal_by_the_kernel_is_told_with_what_was_done(run, memory):
     assert run(config=[WEB, {"fwmark": 1, "scheduler": "rr"}])["commands"] == ["ipvsadm -A -f 1 -s rr"]
 
 
+@pytest.mark.parametrize("check", [True, False])
+def test_a_scheduler_the_kernel_has_no_module_for_is_refused_before_anything_is_changed(run, memory, check):
+    memory.lacking = ("ip_vs_twos",)
+    result = run(check=check, config=[WEB, {"fwmark": 1, "scheduler": "twos"}])
+    assert result["failed"]
+    assert result["applied"] == []
+    assert "ipvsadm -A -f 1 -s twos: No such file or directory (ENOENT): the kernel has no scheduler" in result["msg"]
+    assert memory.table == {}
+    assert memory.applied == 0
+
+
+def test_a_row_with_such_a_scheduler_that_stays_as_it_is_is_no_reason_to_refuse(run, memory):
+    memory.table = table(TEXT)
+    memory.lacking = ("ip_vs_wlc",)
+    assert not run(config=[WEB])["failed"]
+
+
 def test_an_unusable_kernel_is_told(run, monkeypatch):
     def refuse():
         raise kernel.KernelError(kernel.PERMISSION)

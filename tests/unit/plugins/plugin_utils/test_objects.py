@@ -63,6 +63,19 @@ def test_a_nat_director_forwards_and_carries_the_vips():
     assert "\nip_vs\n" in content(config, "/etc/modules-load.d/lvs-director.conf")
 
 
+def test_a_director_names_the_modules_that_its_rows_make_the_kernel_load():
+    rows = [
+        {"scheduler": "wlc", "persistence": None},
+        {"scheduler": "rr", "persistence": {"timeout": 300, "netmask": 32, "engine": "sip"}},
+        {"scheduler": "rr", "persistence": {"timeout": 300, "netmask": 32, "engine": ""}},
+    ]
+    needed = ["ip_vs_pe_sip", "ip_vs_rr", "ip_vs_wlc"]
+    assert objects.director_objects(DIRECTOR | {"table": rows}, {})["needed_modules"] == needed
+    # A health engine's rows are the kernel's as well.
+    watched = [{"row": row} for row in rows]
+    assert objects.director_objects(DIRECTOR | {"watched": watched}, {})["needed_modules"] == needed
+
+
 def test_a_dr_director_needs_no_forwarding():
     view = DIRECTOR | {"forwards": {"ipv4": ["dr"], "ipv6": ["dr"]}}
     assert sysctls(objects.director_objects(view, {})) == EXPIRE
@@ -123,6 +136,7 @@ def test_the_unpacking_device_follows_the_outer_packets_family():
 @pytest.mark.parametrize("row", [{"persistence": {"timeout": 9}}, {"persistence": None}])
 def test_persistent_clients_leave_a_server_of_weight_0(row):
     expires = {"net.ipv4.vs.expire_quiescent_template": "1"} if row["persistence"] else {}
+    row = {"scheduler": "rr", **row}
     for part in ({"table": [row]}, {"watched": [{"row": row}]}):
         assert sysctls(objects.director_objects(DIRECTOR | part, {})) == {
             **sysctls(objects.director_objects(DIRECTOR, {})),
