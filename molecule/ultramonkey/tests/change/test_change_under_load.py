@@ -78,7 +78,7 @@ def test_a_connection_survives_moving_there_and_back(pair, cluster, client):
                 lambda other=other: pair.knows_connection(other),
             )
             cluster.run(active, "/usr/share/heartbeat/hb_standby all")
-            pair.poll(f"{other} has the VIP", lambda other=other: pair.owners() == {other}, 120)
+            pair.poll(f"{other} has the VIP", lambda other=other: pair.owners() == {other}, 300)
             assert held.ask() == server
     pair.poll("both servers", lambda: client.ask(VIP, count=4).by == {"rs1": 2, "rs2": 2})
 
