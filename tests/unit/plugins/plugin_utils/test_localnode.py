@@ -198,12 +198,12 @@ class TestKeepalived:
 def described(config) -> list[host_objects.Object]:
     """The objects of a config as the host module reads it."""
     spec = host_module.argument_spec()["config"]["options"]
-    whole = {name: config.get(name, []) for name in spec}
+    whole = {name: config.get(name, {} if option["type"] == "dict" else []) for name, option in spec.items()}
     for name, option in spec.items():
-        if option["elements"] == "dict":
+        if option.get("elements") == "dict":
             keys = option["options"]
             whole[name] = [{**dict.fromkeys(keys), **row} for row in whole[name]]
-    return host_module.objects(whole, [])
+    return host_module.objects(whole, [], "inet lvs")
 
 
 def released(folder, script):
