@@ -122,7 +122,9 @@ options:
             description: Leave the sysctl alone while it has this value.
             type: str
           optional:
-            description: Skip it with a warning where the kernel does not have it, whatever its name.
+            description:
+              - Skip it with a warning where the kernel does not have it, or does not let it be set from a container,
+                whatever its name.
             type: bool
             default: false
       packets:
@@ -578,6 +580,9 @@ class Run:
                 newer = name.startswith("net.ipv4.vs.") and os.path.isdir("/proc/sys/net/ipv4/vs")
                 if value is None and (newer or name in optional):
                     self.module.warn("%s: this kernel does not have it: skipped" % name)
+                    continue
+                if name in optional and not os.access(sysctl_path(name), os.W_OK):
+                    self.module.warn("%s: a container may not set it: skipped" % name)
                     continue
             wanted.append(obj)
         return wanted

@@ -80,6 +80,14 @@ def test_an_optional_sysctl_that_the_host_lacks_is_skipped_and_said(machine):
     assert machine.run()["commands"] == ["sysctl -w 'net.ipv4.tcp_fin_timeout=60'"]
 
 
+def test_an_optional_sysctl_that_only_the_machine_may_set_is_skipped(machine, monkeypatch):
+    machine.sysctl("net.core.rmem_max", "212992")
+    monkeypatch.setattr(host.os, "access", lambda path, mode: False)
+    result = machine.run(sysctls=[{"name": "net.core.rmem_max", "value": "1", "optional": True}])
+    assert result["commands"] == []
+    assert "a container may not set it" in str(result["warnings"])
+
+
 @pytest.mark.parametrize(("wanted", "now"), [("1", "2"), ("2", "1")])
 def test_automatic_defence_is_one_setting(machine, wanted, now):
     machine.sysctl(DROP, now)
