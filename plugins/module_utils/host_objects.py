@@ -2,10 +2,10 @@
 # Copyright: (c) 2026, the lvs.cluster authors
 """What a host of an LVS cluster owns besides the kernel's table, one object a line.
 
-An object is a folder, a file, a kernel module, a link, a sysctl, a table of packet rules, an address, a route, a rule
-or a systemd unit. Its line is written in the words of modprobe(8), sysctl(8), ip(8) and systemctl(1), so that the
-record of all lines is readable, loadable by a small shell script at boot, and the input of its own removal. Behind a
-line stands, in brackets, what was there before us: `sysctl net.ipv4.ip_forward = 1 (was 0)`.
+An object is a folder, a file, a kernel module, a link, a UDP port that unpacks GUE, a sysctl, a table of packet rules,
+an address, a route, a rule or a systemd unit. Its line is written in the words of modprobe(8), sysctl(8), ip(8) and
+systemctl(1), so that the record of all lines is readable, loadable by a small shell script at boot, and the input of
+its own removal. Behind a line stands, in brackets, what was there before us: `sysctl net.ipv4.ip_forward = 1 (was 0)`.
 
 Everything here is pure; L(host_system) reads and changes the host.
 """
@@ -29,6 +29,7 @@ KINDS = (
     "module",
     "link",
     "up",
+    "gue",
     "sysctl",
     "packets",
     "address",

@@ -28,6 +28,9 @@ MODULE_HINT = (
 )
 
 
+DEFENCES = ("net.ipv4.vs.drop_entry", "net.ipv4.vs.drop_packet", "net.ipv4.vs.secure_tcp")
+
+
 class File(NamedTuple):
     """What a file shall hold."""
 
@@ -90,12 +93,14 @@ class HostSystem:
         units = self._read_units([obj.text for obj in objects if obj.kind in ("unit", "mask", "idle")])
         rules = self._read_rules({obj.text.split()[0] for obj in objects if obj.kind == "rule"})
         routes = self._read_routes({_table(obj.text) for obj in objects if obj.kind == "route"})
+        gue = self._read_gue() if "gue" in kinds else set()
         readers = {
             "folder": lambda obj: obj.text if os.path.isdir(obj.text) else None,
             "file": self._read_file,
             "module": lambda obj: obj.text if os.path.isdir("/sys/module/%s" % obj.text.replace("-", "_")) else None,
             "link": lambda obj: known.get(obj.key, obj.text) if obj.text.split()[0] in links else None,
             "up": lambda obj: obj.text if "UP" in links.get(obj.text, {}).get("flags", ()) else None,
+            "gue": lambda obj: obj.text if obj.text in gue else None,
             "sysctl": _read_sysctl,
             "packets": self._read_packets,
             "address": lambda obj: _read_address(obj, links),
@@ -154,6 +159,15 @@ class HostSystem:
         if status != 0 and "No such file" not in err:
             raise HostRefused("nft -j list table %s: %s" % (table, err.strip()))
         return packets.found(table, out) if status == 0 else None
+
+    def _read_gue(self) -> Set[str]:
+        status, out, err = self._run(["ip", "-j", "fou", "show"])
+        if status != 0 and "No such file" in err:
+            return set()  # the module is not loaded yet
+        if status != 0:
+            raise HostRefused("ip -j fou show: %s" % err.strip())
+        rows = [row for row in json.loads(out or "[]") if "gue" in row and not {"local", "peer", "dev"} & set(row)]
+        return {"port %d%s" % (row["port"], " -6" if row.get("family") == "inet6" else "") for row in rows}
 
     def _read_units(self, names: List[str]) -> Dict[str, Dict[str, str]]:
         if not names:
@@ -264,6 +278,12 @@ class HostSystem:
     def _remove_up(self, name: str) -> None:
         self._do("ip", "link", "set", name, "down")
 
+    def _add_gue(self, text: str) -> None:
+        self._do("ip", "fou", "add", *text.split(), "gue")
+
+    def _remove_gue(self, text: str) -> None:
+        self._do("ip", "fou", "del", *text.split())
+
     def _add_sysctl(self, text: str) -> None:
         key, value = text.split(" = ", 1)
         self.commands.append("sysctl -w '%s=%s'" % (key, value))
@@ -359,7 +379,14 @@ def _numbered(words: Iterable[Tuple[str, str]]) -> List[Tuple[str, str]]:
 def _read_sysctl(obj: Object) -> Optional[str]:
     key = obj.text.split(" = ", 1)[0]
     value = read_text(sysctl_path(key))
-    return None if value is None else "%s = %s" % (key, " ".join(value.split()))
+    if value is None:
+        return None
+    text = "%s = %s" % (key, " ".join(value.split()))
+    # Automatic defence is one setting: the kernel writes 2 while memory is short, and else 1 (ipvs-sysctl.rst).
+    automatic = ("%s = 1" % key, "%s = 2" % key)
+    if key in DEFENCES and text in automatic and obj.text in automatic:
+        return obj.text
+    return text
 
 
 def _read_address(obj: Object, links: Dict[str, Dict]) -> Optional[str]:

@@ -89,13 +89,32 @@ options:
           type:
             description: The device's type and its options as in ip-link(8), for example V(dummy).
             type: str
+      gue_ports:
+        description:
+          - UDP ports that unpack GUE (ip-fou(8)). The packets go on as if they had come without it, to a device of
+            O(config.links). Needs the module C(fou) in O(config.modules).
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          family:
+            description: The address family of the packets that carry it.
+            type: str
+            choices: [ipv4, ipv6]
+            default: ipv4
+          port:
+            description: The port.
+            type: int
+            required: true
       sysctls:
         description:
           - Sysctls by name. As in sysctl(8), a slash stands for a dot inside an interface's name.
           - The value before the first run is remembered and given back at removal, unless somebody has changed it
             since.
           - A name below C(net.ipv4.vs) which this kernel does not have is skipped with a warning; any other is an
-            error.
+            error, unless it is O(config.sysctls[].optional).
+          - The kernel itself turns 1 into 2 and back in C(net.ipv4.vs.drop_entry), C(drop_packet) and C(secure_tcp);
+            they count as the same.
         type: list
         elements: dict
         default: []
@@ -111,6 +130,12 @@ options:
           unless:
             description: Leave the sysctl alone while it has this value.
             type: str
+          optional:
+            description:
+              - Skip it with a warning where the kernel does not have it, or does not let it be set from a container,
+                whatever its name.
+            type: bool
+            default: false
       packets:
         description:
           - Rules of nftables for packets, in a table of the record's own, for example C(inet lvs_director) of
@@ -438,6 +463,7 @@ def objects(config: Dict[str, Any], paths: Iterable[str], table: str) -> List[ho
     found += [ho.Object("module", name) for name in config["modules"]]
     found += [ho.Object("link", "%(name)s type %(type)s" % row) for row in config["links"] if row["type"]]
     found += [ho.Object("up", row["name"]) for row in config["links"]]
+    found += [ho.Object("gue", _gue(row)) for row in config["gue_ports"]]
     found += [ho.Object("sysctl", "%s = %s" % (row["name"], row["value"])) for row in config["sysctls"]]
     if any(config["packets"].values()):
         found.append(ho.Object("packets", packets.summary(table, config["packets"])))
@@ -447,6 +473,10 @@ def objects(config: Dict[str, Any], paths: Iterable[str], table: str) -> List[ho
     found += [ho.Object("unit", name) for name in config["units"]]
     found += [ho.Object("idle", name) for name in config["idle_units"]]
     return found
+
+
+def _gue(row: Dict[str, Any]) -> str:
+    return "port %d%s" % (row["port"], " -6" if row["family"] == "ipv6" else "")
 
 
 def _address(row: Dict[str, Any]) -> str:
@@ -554,6 +584,7 @@ class Run:
     def _wanted(self, config: Dict[str, Any]) -> List[ho.Object]:
         """The config's objects without the sysctls that shall or must be left alone."""
         unless = {row["name"]: row["unless"] for row in config["sysctls"] if row["unless"] is not None}
+        optional = {row["name"] for row in config["sysctls"] if row["optional"]}
         wanted = []
         for obj in objects(config, self.files, self.table):
             if obj.kind == "sysctl":
@@ -561,8 +592,12 @@ class Run:
                 value = read_text(sysctl_path(name))
                 if name in unless and value is not None and value.strip() == unless[name]:
                     continue
-                if value is None and name.startswith("net.ipv4.vs.") and os.path.isdir("/proc/sys/net/ipv4/vs"):
+                newer = name.startswith("net.ipv4.vs.") and os.path.isdir("/proc/sys/net/ipv4/vs")
+                if value is None and (newer or name in optional):
                     self.module.warn("%s: this kernel does not have it: skipped" % name)
+                    continue
+                if name in optional and not os.access(sysctl_path(name), os.W_OK):
+                    self.module.warn("%s: a container may not set it: skipped" % name)
                     continue
             wanted.append(obj)
         return wanted
@@ -756,7 +791,8 @@ def argument_spec() -> Dict[str, Any]:
         "modules": words(),
         "needed_modules": words(),
         "links": rows(name=name, type=text),
-        "sysctls": rows(name=name, value=name, unless=text),
+        "gue_ports": rows(family=family, port={"type": "int", "required": True}),
+        "sysctls": rows(name=name, value=name, unless=text, optional={"type": "bool", "default": False}),
         "packets": {"type": "dict", "apply_defaults": True, "options": {chain: words() for chain in packets.CHAINS}},
         "addresses": rows(address=name, interface=name),
         "routes": rows(family=family, to={"type": "str", "default": "default"}, via=name, interface=text,

@@ -170,6 +170,16 @@ done <<END
 $(each up)
 END
 
+while read -r _ port family; do
+    [ -n "$port" ] || continue
+    # What is there already would be "Address already in use", as if somebody else had the port.
+    ip fou show 2>/dev/null | grep -q "^port $port gue${family:+ $family} *\$" && continue
+    # shellcheck disable=SC2086 # the family is a word or none
+    put ip fou add port "$port" $family gue
+done <<END
+$(each gue)
+END
+
 while read -r name _ value; do
     [ -n "$name" ] || continue
     path=/proc/sys/$(printf %s "$name" | tr ./ /.)

@@ -255,8 +255,9 @@ def _virtual_server(one: Mapping[str, Any], files: Mapping[str, str]) -> Entry:
     if one["fallback"] and not _standing_in(one):
         fallback = one["fallback"]
         lines.append(f"sorry_server {_target(row, fallback)}")
-        if METHODS[fallback["forward"]] != method:
-            lines.append(f"sorry_server_lvs_method {METHODS[fallback['forward']]}")
+        own = _fallback_method(row, fallback)
+        if own != method:
+            lines.append(f"sorry_server_lvs_method {own}")
     lines += raw_lines(one["keepalived"])
     for server, raw in zip(row["real_servers"], one["servers"]):
         lines.append(_real_server(row, server, check, files, raw))
@@ -273,7 +274,20 @@ def _target(row: Mapping[str, Any], server: Mapping[str, Any]) -> str:
 
 
 def _method(servers: Sequence[Mapping[str, Any]]) -> str:
-    return METHODS[servers[0]["forward"]]
+    return METHODS[servers[0]["forward"]] + _tunnel(servers[0].get("tunnel"))
+
+
+def _fallback_method(row: Mapping[str, Any], fallback: Mapping[str, Any]) -> str:
+    """Print how the fallback is reached: by the service's own tunnel, where it has one."""
+    own = row["real_servers"][0].get("tunnel") if fallback["forward"] == "tun" else None
+    return METHODS[fallback["forward"]] + _tunnel(own)
+
+
+def _tunnel(tunnel: Mapping[str, Any] | None) -> str:
+    if not tunnel or tunnel["type"] == "ipip":
+        return ""
+    port = f" port {tunnel['port']}" if tunnel["type"] == "gue" else ""
+    return f" type {tunnel['type']}{port}{' csum' if tunnel['checksum'] else ''}"
 
 
 def _persistence(row: Mapping[str, Any]) -> list[Entry]:
@@ -294,7 +308,7 @@ def _standing_in(one: Mapping[str, Any]) -> Entry | None:
     row, fallback = one["row"], one["fallback"]
     if not fallback or any(server["weight"] for server in row["real_servers"]):
         return None
-    method = METHODS[fallback["forward"]]
+    method = _fallback_method(row, fallback)
     lines: list[Entry] = ["weight 1"]
     if method != _method(row["real_servers"]):
         lines.append(f"lvs_method {method}")

@@ -95,6 +95,26 @@ class Integer:
 
 
 @dataclass(frozen=True)
+class IntegerOr:
+    """A whole number in a range, or one word."""
+
+    number: Integer
+    word: str
+
+    def words(self) -> str:
+        return f"{self.word}, or {self.number.words()}"
+
+    def read(self, value: Any, path: str, report: Report) -> int | str:
+        if value == self.word:
+            return self.word
+        try:
+            return self.number.read(value, path, report)
+        except Refused:
+            wrong = f"{show(value)} is neither {self.word} nor a {self.number.words()}"
+            raise Refused(wrong, "use one of them") from None
+
+
+@dataclass(frozen=True)
 class IntegerRange:
     """A whole number, or two with a dash between: all from the first to the second."""
 

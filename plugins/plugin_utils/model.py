@@ -308,11 +308,10 @@ class Duties:
                 self._flows.setdefault(tuple(flow.values()), flow)
             return
         tunnel = service.tunnel if forward == "tun" else None
-        kind = tunnel["type"] if tunnel else None
         outer = FAMILIES[address.version]
         for vip in service.vips:
             self._hidden.setdefault(
-                (vip.address, forward, kind, outer),
+                (vip.address, forward, *(tunnel or {}).values(), outer),
                 {
                     "address": str(vip.address),
                     "family": service.family,
@@ -355,9 +354,16 @@ def _identity(service: Service) -> dict[str, Any]:
     return {"address": str(vip.address), "port": port, "protocol": service.protocol}
 
 
+def _as_tunnel(tunnel: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of a tunnel the director has to know."""
+    kind = tunnel["type"]
+    port = {"port": tunnel["port"]} if kind == "gue" else {}
+    return {"type": kind, **port, **({"checksum": tunnel["checksum"]} if kind != "ipip" else {})}
+
+
 def _as_row(service: Service) -> dict[str, Any]:
     """Return the row as the ipvs module takes it: complete, so that what nobody says returns to its default."""
-    tunnel = {"tunnel": {"type": service.tunnel["type"]}} if service.tunnel else {}
+    tunnel = {"tunnel": _as_tunnel(service.tunnel)} if service.tunnel else {}
     return {
         **_identity(service),
         "scheduler": service.scheduler,

@@ -12,7 +12,16 @@ from collections.abc import Iterator
 from typing import Any
 
 from ansible_collections.lvs.cluster.plugins.module_utils import kernel_modules, table
-from ansible_collections.lvs.cluster.plugins.plugin_utils import boot, keepalived, ldirectord, marks
+from ansible_collections.lvs.cluster.plugins.plugin_utils import (
+    boot,
+    keepalived,
+    ldirectord,
+    marks,
+    realserver_options,
+    sysctl_names,
+    tunnels,
+)
+from ansible_collections.lvs.cluster.plugins.plugin_utils.problems import ObjectsError
 
 # The distributions' own loaders of the IPVS table: Debian's clears the table when it stops, EL's saves it. Ours is the
 # only one, so they are masked.
@@ -30,10 +39,6 @@ UNLESS_KEEPALIVED = "systemctl is-active --quiet keepalived"
 # again meanwhile is still sent to the same real server, and where that one has been deleted its packets are dropped
 # without a word.
 EXPIRE = {"net.ipv4.vs.expire_nodest_conn": 1}
-
-
-class ObjectsError(ValueError):
-    """The role's variables and the cluster don't fit."""
 
 
 def director_objects(view: dict[str, Any], sysctls: dict[str, Any], conn_tab_bits: int = 0) -> dict[str, Any]:
@@ -235,11 +240,14 @@ def moving_lines(vips: list[dict[str, str]]) -> str:
 def realserver_objects(view: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
     """What a real server has: hidden VIPs for DR and TUN, the way back through the director for NAT.
 
-    :param options: `device`, `gateway`, `gateway_addresses` (by family), `replace_default_route`, `table`, `sysctls`:
-        the role's variables without their prefix.
+    :param options: `device`, `gateway`, `gateway_addresses` (by family), `replace_default_route`, `table`, `gateways`,
+        `redirect`, `tuning`, `sysctls`: the role's variables without their prefix.
     """
     require(view, "realserver", "real server")
-    modules, links, addresses = [], [], []
+    modules: list[str] = []
+    links: list[dict[str, str]] = []
+    gue_ports: list[dict[str, Any]] = []
+    addresses: list[dict[str, str]] = []
     sysctls: dict[str, Any] = {}
     if any(vip["family"] == "ipv4" for vip in view["hidden_vips"]):
         # Both hold for every device as the larger of `all` and the device's own value.
@@ -248,26 +256,36 @@ def realserver_objects(view: dict[str, Any], options: dict[str, Any]) -> dict[st
     for vip in view["hidden_vips"]:
         device = options["device"]
         if vip["forward"] == "tun":
-            module, link = _unpacker(vip, view)
-            device = link["name"]
-            if link not in links:
-                modules.append(module)
-                links.append(link)
+            unpacker = tunnels.unpacker(vip, view)
+            device = unpacker.link["name"]
+            modules += [module for module in unpacker.modules if module not in modules]
+            if unpacker.link not in links:
+                links.append(unpacker.link)
+            if unpacker.gue_port and unpacker.gue_port not in gue_ports:
+                gue_ports.append(unpacker.gue_port)
             if vip["family"] == "ipv4":
                 sysctls[f"net.ipv4.conf.{device}.rp_filter"] = LOOSE
         elif device != "lo" and {"name": device, "type": "dummy"} not in links:
             links.append({"name": device, "type": "dummy"})
         prefix = 32 if vip["family"] == "ipv4" else 128
-        addresses.append({"address": f"{vip['address']}/{prefix}", "interface": device})
+        address = {"address": f"{vip['address']}/{prefix}", "interface": device}
+        if address not in addresses:
+            addresses.append(address)
     rules, routes = _way_back(view, options)
+    more_rules, more_routes = realserver_options.gateways(view, options)
     return config_of(
         "realserver",
         modules=modules,
         links=links,
-        sysctls=sysctls | options["sysctls"],
+        gue_ports=gue_ports,
+        sysctls=sysctls | sysctl_names.profile(options["tuning"]) | options["sysctls"],
+        packets={
+            "redirect": realserver_options.redirects(view, options["redirect"]),
+            "clamp": tunnels.clamps(view["hidden_vips"]),
+        },
         addresses=addresses,
-        rules=rules,
-        routes=routes,
+        rules=rules + more_rules,
+        routes=routes + more_routes,
     )
 
 
@@ -278,17 +296,6 @@ def _forwarding(family: str, interface: str) -> dict[str, Any]:
     # listened (0) goes on not to.
     accept_ra = f"net.ipv6.conf.{interface.replace('.', '/')}.accept_ra"
     return {accept_ra: {"value": 2, "unless": "0"}, "net.ipv6.conf.all.forwarding": 1}
-
-
-def _unpacker(vip: dict[str, Any], view: dict[str, Any]) -> tuple[str, dict[str, str]]:
-    """The device that unpacks a VIP's tunnel, by the families of the outer and the inner packet, and its module.
-
-    IPv4 has a device that comes with the module and takes packets from anywhere. The one of IPv6 takes none, so there
-    is one of our own.
-    """
-    if vip["outer"] == "ipv6":
-        return "ip6_tunnel", {"name": "lvs6", "type": f"ip6tnl mode any local {view['ipv6']} remote ::"}
-    return ("ipip", {"name": "tunl0"}) if vip["family"] == "ipv4" else ("sit", {"name": "sit0"})
 
 
 def _way_back(view: dict[str, Any], options: dict[str, Any]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -347,7 +354,11 @@ def _to_directors(view: dict[str, Any], gateways: dict[str, str], table: int) ->
 
 def config_of(role: str, **parts: Any) -> dict[str, Any]:
     """The host module's config: the role's objects, and the files and the unit that bring them back at boot."""
-    sysctls = [_sysctl(name, value) for name, value in parts.pop("sysctls").items()]
+    wanted = parts.pop("sysctls")
+    unknown = sysctl_names.unknown(wanted)
+    if unknown:
+        raise ObjectsError("\n".join(f"{role}_sysctls: {name}: {wrong}; {mend}" for name, wrong, mend in unknown))
+    sysctls = [_sysctl(name, value) for name, value in wanted.items()]
     files = [{"path": boot.LOADER, "content": boot.LOADER_CONTENT, "mode": "0755"}]
     files.append({"path": boot.UNIT_PATH, "content": boot.UNIT_CONTENT})
     if parts["modules"]:

@@ -15,6 +15,10 @@ class InventoryError(Exception):
         self.problems = list(problems)
 
 
+class ObjectsError(ValueError):
+    """The role's variables and the cluster don't fit."""
+
+
 class Problems:
     """Collects what is wrong. The same complaint about several hosts becomes one line."""
 

@@ -13,6 +13,7 @@ from ansible_collections.lvs.cluster.plugins.plugin_utils.kinds import (
     Field,
     HostAddress,
     Integer,
+    IntegerOr,
     Lines,
     ListOf,
     Number,
@@ -79,8 +80,9 @@ REAL_SERVER = Section(
         Field(
             "port",
             Integer(0, MAX_PORT),
-            "The port it listens on. Only nat can use another port than the service's. A service by firewall mark keeps"
-            " the port that the client named, so it is refused there.",
+            "The port it listens on. Only nat can use another port than the service's; for dr and tun a real server may"
+            " redirect the port itself (realserver_redirect). A service by firewall mark keeps the port that the client"
+            " named, so it is refused there.",
             default_words="the service's port",
         ),
         Field(
@@ -145,6 +147,9 @@ PERSISTENCE = Section(
     bare="timeout",
 )
 
+GUE_PORT = 6080
+"""What IANA has registered for it (service name gue)."""
+
 TUNNEL = Section(
     "tunnel",
     (
@@ -153,16 +158,39 @@ TUNNEL = Section(
             Word(
                 (
                     Choice("ipip", "IP in IP"),
-                    Choice("gue", "generic UDP encapsulation", later=True),
-                    Choice("gre", "generic routing encapsulation", later=True),
+                    Choice("gue", "generic UDP encapsulation, for networks that let nothing else through; Linux 5.3"),
+                    Choice("gre", "generic routing encapsulation; Linux 5.3"),
                 )
             ),
-            "How the packet is wrapped on its way to the real server.",
+            "How the packet is wrapped on its way to the real server. ldirectord knows ipip only.",
             default="ipip",
             source="ipvsadm(8) --tun-type",
         ),
-        Field("port", Integer(1, MAX_PORT), "The UDP port of gue.", later=True, source="ipvsadm(8) --tun-port"),
-        Field("checksum", Boolean(), "Checksums in the tunnel header of gue and gre.", default=False, later=True),
+        Field(
+            "port",
+            Integer(1, MAX_PORT),
+            "The UDP port of gue, on every real server of the service.",
+            default_words=f"{GUE_PORT} with gue",
+            source="ipvsadm(8) --tun-port",
+        ),
+        Field(
+            "checksum",
+            Boolean(),
+            "Checksums over the whole packet in the header of gue and gre. A real server takes gre packets of one sort"
+            " only, so all gre services that it has must say the same.",
+            default=False,
+            source="ipvsadm(8) --tun-csum",
+        ),
+        Field(
+            "mss",
+            IntegerOr(Integer(536, 65495, "bytes"), "auto"),
+            "Real servers tell clients to send no larger TCP segments than this (nftables, in what they answer to the"
+            " first packet), so that requests of full size fit into the tunnel. auto: what fits where the path from"
+            " director to real server takes packets of 1500 bytes. A larger value that the host itself would tell is"
+            " made smaller, never the other way round. It holds for all services of the VIP.",
+            default_words="left to path MTU discovery",
+            source="RFC 9293 3.7.1; nft(8) tcp option maxseg",
+        ),
     ),
 )
 
@@ -207,7 +235,8 @@ CHECK = Section(
         Field(
             "port",
             Integer(1, MAX_PORT),
-            "The port to ask, where it is not the one that serves. Not for script, file and off.",
+            "The port to ask, where it is not the one that serves: with realserver_redirect the port that it leads to,"
+            " because checks ask the real server's own address. Not for script, file and off.",
             default_words="the real server's port; with group the first of ports. Needed with a fwmark that stands"
             " alone, for any type that asks a port",
         ),

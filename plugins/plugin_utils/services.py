@@ -22,6 +22,7 @@ from ansible_collections.lvs.cluster.plugins.plugin_utils.members import (
 )
 from ansible_collections.lvs.cluster.plugins.plugin_utils.problems import Problems
 from ansible_collections.lvs.cluster.plugins.plugin_utils.schema import UNREADABLE, Address, Vip
+from ansible_collections.lvs.cluster.plugins.plugin_utils.schema_services import GUE_PORT
 
 PROTOCOL = "tcp"
 """The one that an entry has which says none."""
@@ -106,6 +107,7 @@ def check_services(services: Sequence[Service], problems: Problems) -> None:
     keys: dict[tuple[Any, ...], Service] = {}
     names: dict[str, Service] = {}
     _check_shadows(services, problems)
+    _check_gre(services, problems)
     for service in services:
         for vip, port in _claims(service):
             other = keys.setdefault((vip, port, service.protocol), service)
@@ -129,6 +131,24 @@ def check_services(services: Sequence[Service], problems: Problems) -> None:
                 f"the name {service.name} is made for a service of {twin.path} too",
                 "give it another name",
             )
+
+
+def _check_gre(services: Sequence[Service], problems: Problems) -> None:
+    """Report hosts that would need gre devices with and without checksums: the kernel tells them by address alone."""
+    first: dict[tuple[str, int], Service] = {}
+    for service in services:
+        tunnel = service.tunnel
+        for server in service.real_servers if tunnel and tunnel["type"] == "gre" else ():
+            if server.host is None:
+                continue
+            other = first.setdefault((server.host, server.address.version), service)
+            if tunnel and other.tunnel and other.tunnel["checksum"] != tunnel["checksum"]:
+                problems.add_for(
+                    server.host,
+                    f"{service.path}.tunnel.checksum",
+                    f"is not what {other.path} says, and a real server takes gre packets of one sort only",
+                    "say the same in both, or use type: gue",
+                )
 
 
 def _claims(service: Service) -> Iterator[tuple[Address, int]]:
@@ -240,8 +260,23 @@ def _check_entry(entry: Entry, health: Any) -> None:
     _check_thresholds(entry, entry.path, entry.read["upper_threshold"], entry.read["lower_threshold"])
     watching.check_watching(entry, health)
     _check_fallback(entry)
-    if entry.read["tunnel"] and entry.forward not in ("tun", ""):
+    _check_tunnel(entry)
+
+
+def _check_tunnel(entry: Entry) -> None:
+    tunnel = entry.read["tunnel"]
+    if not tunnel:
+        return
+    if entry.forward not in ("tun", ""):
         entry.wrong(".tunnel", f"forward: {entry.forward} has no tunnel", "leave it out, or use forward: tun")
+        return
+    kind = tunnel["type"]
+    if kind and kind != "gue" and known(tunnel["port"]) is not None:
+        entry.wrong(".tunnel.port", f"{kind} has no port", "leave it out, or use type: gue")
+    if kind == "ipip" and tunnel["checksum"]:
+        entry.wrong(".tunnel.checksum", "ipip has no checksum", "leave it out, or use type: gue or gre")
+    if tunnel["mss"] and entry.protocol in ("udp", "sctp"):
+        entry.wrong(".tunnel.mss", f"has no effect with {entry.protocol}: it is TCP's", "leave it out")
 
 
 def _check_marked_elsewhere(entry: Entry) -> None:
@@ -378,7 +413,7 @@ def _check_target_port(entry: Entry, path: str, port: Any, forward: str) -> None
         entry.problems.add(
             f"{path}.port",
             f"{port} differs from the service's port {others[0]}, and {forward} cannot change the port",
-            "leave it out and let the server listen on the service's port, or use forward: nat",
+            "use forward: nat, or leave it out and set realserver_redirect on the server",
         )
     elif port == 0 and others:
         entry.problems.add(f"{path}.port", "0 needs a service with port 0", "leave it out, or name the port")
@@ -589,7 +624,10 @@ def _parts(entry: Entry) -> Iterator[tuple[str, str, list[Vip], list[int]]]:
 
 
 def _tunnel(read: Mapping[str, Any] | None) -> dict[str, Any]:
-    return {"type": (read or {}).get("type") or "ipip", "port": None, "checksum": False}
+    read = read or schema.TUNNEL.defaults()
+    kind = read["type"] or "ipip"
+    port = (known(read["port"]) or GUE_PORT) if kind == "gue" else None
+    return {"type": kind, "port": port, "checksum": bool(read["checksum"]), "mss": known(read["mss"])}
 
 
 def _persistence(read: Any, family: str) -> dict[str, Any] | None:

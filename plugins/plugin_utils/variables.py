@@ -17,9 +17,13 @@ from ansible.template import Templar
 from ansible_collections.lvs.cluster.plugins.plugin_utils.members import GROUP_NAMES, find_members
 from ansible_collections.lvs.cluster.plugins.plugin_utils.problems import InventoryError, Problems
 from ansible_collections.lvs.cluster.plugins.plugin_utils.schema import NAMES
+from ansible_collections.lvs.cluster.plugins.plugin_utils.sysctl_names import unknown
 from jinja2 import Environment, TemplateError, meta
 
 PREFIX = "lvs_"
+SYSCTLS = ("director_sysctls", "ldirectord_sysctls", "realserver_sysctls", "syncd_sysctls")
+"""The roles' own variables that name sysctls. The roles judge them too; here it is before any host is touched."""
+
 MARKS = ("{{", "{%", "{#")
 ANY_VARIABLE = frozenset({"lookup", "query", "q", "vars"})
 """What a template can reach any variable by, without naming it."""
@@ -109,6 +113,7 @@ class Inventory:
         self._sources: dict[int, Source] = {}
         self._templates: dict[int, tuple[Any, frozenset[str] | None]] = {}
         self._problems = Problems()
+        self._sysctls: dict[str, dict[str, Any]] = {}
         self.groups: dict[str, list[str]] = {
             str(name): [str(host) for host in hosts] for name, hosts in task_vars["groups"].items()
         }
@@ -129,11 +134,23 @@ class Inventory:
             else pairs[host]
             for host, own in raw.items()
         }
+        for host in sorted(members):
+            self._check_sysctls(host)
         self._raise_problems()
         return read
 
     def _own(self, host: str) -> dict[str, Any]:
-        return {name: value for name, value in self._hostvars.raw_get(host).items() if str(name).startswith(PREFIX)}
+        variables = self._hostvars.raw_get(host)
+        self._sysctls[host] = {name: variables[name] for name in SYSCTLS if variables.get(name)}
+        return {name: value for name, value in variables.items() if str(name).startswith(PREFIX)}
+
+    def _check_sysctls(self, host: str) -> None:
+        """Report sysctls of IPVS that no kernel has. What can't be read now may be set when the role runs."""
+        variables = _Lazy(lambda: {**self._hostvars.raw_get(host), "hostvars": self._hostvars})
+        for variable, raw in self._sysctls[host].items():
+            value = self._read(raw, variables)
+            for name, wrong, mend in unknown(value) if isinstance(value, Mapping) else ():
+                self._problems.add_for(host, f"{variable}.{name}", wrong, mend)
 
     def _check_play(self, raw: Mapping[str, Mapping[str, Any]]) -> None:
         """Refuse variables of the play, a role or the task: they would hold for the host that runs this task alone."""

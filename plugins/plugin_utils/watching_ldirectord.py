@@ -123,6 +123,13 @@ def _check_service(entry: Entry) -> None:
             "ldirectord knows it for udp services by VIP and port only",
             "leave it out, make services by VIP and port, or use lvs_health: keepalived",
         )
+    tunnel = entry.read["tunnel"]
+    if tunnel and tunnel["type"] in ("gue", "gre"):
+        entry.wrong(
+            ".tunnel.type",
+            "ldirectord knows ipip only",
+            "use type: ipip, or lvs_health: keepalived",
+        )
     persistence = entry.read["persistence"]
     if persistence and persistence["engine"]:
         entry.wrong(

@@ -3,10 +3,71 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import os
+import subprocess
+import time
+from pathlib import Path
+
 import pytest
+from lab.common import run
 
 CASES = {"172.17.60.201": "172.17.0.4", "2001:db8:60::201": "2001:db8:60::4"}
 VIPS = pytest.mark.parametrize("vip", CASES)
+
+# VIP: what to look for on the wire to rs2, and what tcpdump says of it.
+GUE = {"172.17.60.202": "ip and udp dst port 6080", "2001:db8:60::202": "ip6 and udp dst port 6080"}
+GRE = {"172.17.60.203": "ip proto 47", "2001:db8:60::203": "ip6 proto 47"}
+CLAMPED = pytest.mark.parametrize("vip", [*GUE, *GRE])
+
+# Runs on the client: a large request, and a small one on the same connection, which is answered when all of the large
+# one has arrived. Prints how many answers came.
+UPLOAD = r"""
+import json, socket, sys
+vip, size, timeout = json.loads(sys.argv[1])
+reply = b""
+try:
+    with socket.create_connection((vip, 80), timeout) as s:
+        s.sendall(b"POST / HTTP/1.1\r\nHost: lab\r\nContent-Length: %d\r\n\r\n" % size + b"x" * size)
+        s.sendall(b"GET / HTTP/1.0\r\nHost: lab\r\n\r\n")
+        while True:
+            part = s.recv(4096)
+            if not part:
+                break
+            reply += part
+except OSError:
+    pass
+print(reply.count(b" 200 OK"))
+"""
+
+
+def on_the_wire(cluster, node, what, during):
+    """Return what tcpdump says of the first such packet that a node's card sees meanwhile; nothing if there is none."""
+    command = f"timeout 30 tcpdump -i eth0 -nn -v -c 1 '{what}' 2>&1"
+    process = subprocess.Popen(cluster.ssh(node, command), stdout=subprocess.PIPE, text=True)
+    while "listening on" not in process.stdout.readline():
+        assert process.poll() is None, "tcpdump did not start"
+    during()
+    return process.communicate(timeout=60)[0].split("0 packets captured")[0]
+
+
+def answered(client, vip, timeout=10):
+    """How many of two requests, one of 200 kB, are answered on one connection."""
+    request = json.dumps([vip, 200_000, timeout], separators=(",", ":"))
+    return int(run(client.cluster.ssh(client.name, f"python3 - '{request}'"), stdin=UPLOAD, timeout=120).stdout)
+
+
+@contextlib.contextmanager
+def deaf(cluster, name):
+    """A node that never hears that a packet was too large, and sends each packet by itself as real cards do."""
+    rules = "icmp type destination-unreachable drop; icmpv6 type packet-too-big drop;"
+    table = f"table inet deaf {{ chain input {{ type filter hook input priority filter; {rules} }}; }}"
+    cluster.run(name, f"ip link set eth0 gso_max_segs 1; ip route flush cache; nft '{table}'")
+    try:
+        yield
+    finally:
+        cluster.run(name, "nft delete table inet deaf; ip link set eth0 gso_max_segs 65535")
 
 
 @VIPS
@@ -32,6 +93,73 @@ def test_packets_come_through_the_tunnel(cluster, client):
     for vip in CASES:
         client.ask(vip, count=2)
     assert all(unpacked(device) > count for device, count in before.items())
+
+
+@CLAMPED
+def test_other_tunnels_reach_both_servers(client, vip):
+    answers = client.ask(vip, count=10)
+    assert answers.by == {"rs1": 5, "rs2": 5}
+    assert answers.seen == {CASES["2001:db8:60::201" if ":" in vip else "172.17.60.201"]: 10}
+
+
+@pytest.mark.parametrize("vip", GUE)
+def test_gue_travels_as_udp_with_a_checksum(cluster, client, vip):
+    said = on_the_wire(cluster, "rs2", GUE[vip], lambda: client.ask(vip, count=2))
+    assert ".6080: " in said
+    assert "no cksum" not in said
+
+
+@pytest.mark.parametrize("vip", GRE)
+def test_gre_travels_as_gre_with_a_checksum(cluster, client, vip):
+    said = on_the_wire(cluster, "rs2", GRE[vip], lambda: client.ask(vip, count=2))
+    assert "GREv0" in said
+    assert "checksum present" in said
+
+
+def test_large_requests_fit_although_nobody_hears_that_they_do_not(cluster, client):
+    with deaf(cluster, "client"):
+        # One to each server.
+        assert [answered(client, vip) for vip in [*GUE, *GRE] for _ in range(2)] == [2] * 8
+        # Where nobody tells the client, it goes on sending what does not fit.
+        assert answered(client, "172.17.60.201", timeout=5) < 2
+
+
+@VIPS
+def test_large_requests_fit_once_the_client_has_heard(client, vip):
+    assert [answered(client, vip) for _ in range(2)] == [2, 2]
+
+
+@VIPS
+def test_servers_that_listen_elsewhere_answer_by_their_redirect(client, vip):
+    answers = client.ask(vip, port=8080, count=10)
+    assert answers.by == {"rs1": 5, "rs2": 5}
+    assert answers.seen == {CASES[vip]: 10}
+
+
+def test_without_the_redirect_they_refuse_and_the_unit_brings_it_back(cluster, client):
+    for name in ("rs1", "rs2"):
+        cluster.run(name, "nft delete table inet lvs_realserver")
+    for vip in CASES:
+        assert client.ask(vip, port=8080, count=2, timeout=3).by == {"ConnectionRefusedError": 2}
+    for name in ("rs1", "rs2"):
+        cluster.run(name, "systemctl restart lvs-cluster")
+    until = time.monotonic() + 20
+    while client.ask("172.17.60.201", port=8080, count=2, timeout=3).by != {"rs1": 1, "rs2": 1}:
+        assert time.monotonic() < until, "the redirect did not come back"
+
+
+def test_sysctls_that_this_kernel_lacks_are_left_out_and_said(cluster):
+    names = cluster.run("director", "ls /proc/sys/net/ipv4/vs").split()
+    # The kernel itself turns 1 into 2 while it is short of memory.
+    assert cluster.run("director", "sysctl -n net.ipv4.vs.drop_entry").strip() in ("1", "2")
+    said = " ".join(Path(os.environ["ANSIBLE_LOG_PATH"]).read_text().split())
+    assert ("net.ipv4.vs.est_nice: this kernel does not have it: skipped" in said) == ("est_nice" not in names)
+
+
+def test_tuning_of_real_servers(cluster):
+    assert cluster.run("rs1", "sysctl -n net.ipv4.tcp_fin_timeout net.ipv4.tcp_wmem").split() == [
+        *("30", "4096", "65536", "16777216"),
+    ]
 
 
 def test_strict_reverse_path_filtering_would_drop_them(cluster, client):

@@ -16,6 +16,8 @@ RECORD = """\
 module no_such_module
 link lvs0 type dummy
 up lvs0
+gue port 6080
+gue port 6080 -6
 address 192.0.2.10/32 dev lo (was present)
 route -4 default via 192.0.2.1 table 5010 (was -4 default via 192.0.2.9 table 5010)
 rule -4 from 192.0.2.2 lookup 5010 priority 5010
@@ -50,6 +52,10 @@ def test_everything_is_put_back_in_order(host):
         "modprobe no_such_module",
         "ip link add lvs0 type dummy",
         "ip link set lvs0 up",
+        "ip fou show",
+        "ip fou add port 6080 gue",
+        "ip fou show",
+        "ip fou add port 6080 -6 gue",
         "ipvsadm -R",
         "ip address replace 192.0.2.10/32 dev lo",
         "ip -4 route replace default via 192.0.2.1 table 5010",
@@ -93,6 +99,14 @@ def test_two_roles_that_share_an_object_load_it_once(host):
     (host / "director.record").write_text("address 192.0.2.10/32 dev lo (was present)\n")
     load(host)
     assert (host / "calls").read_text().splitlines() == ["ip address replace 192.0.2.10/32 dev lo"]
+
+
+def test_a_port_that_unpacks_gue_already_is_not_added_again(host):
+    (host / "realserver.record").write_text("gue port 6080\ngue port 6080 -6\n")
+    (host / "ip.does").write_text('[ "$2" = show ] && echo "port 6080 gue -6"; exit 0\n')
+    assert load(host).returncode == 0
+    calls = (host / "calls").read_text().splitlines()
+    assert [call for call in calls if "add" in call] == ["ip fou add port 6080 gue"]
 
 
 def test_an_empty_folder_is_no_failure(host):

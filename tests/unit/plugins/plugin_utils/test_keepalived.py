@@ -266,6 +266,23 @@ class TestServices:
         assert lines[0] == "virtual_server 2001:db8::10 80 {"
         assert {"lvs_method TUN", "persistence_granularity 64"} <= set(lines)
 
+    @pytest.mark.parametrize(
+        ("tunnel", "words"),
+        [
+            ({"type": "gue"}, "TUN type gue port 6080"),
+            ({"type": "gue", "port": 5555, "checksum": True}, "TUN type gue port 5555 csum"),
+            ({"type": "gre"}, "TUN type gre"),
+            ({"type": "gre", "checksum": True}, "TUN type gre csum"),
+        ],
+    )
+    def test_tunnels(self, tunnel, words):
+        fallback = {"address": "10.0.0.50"}
+        text = health(service(forward="tun", tunnel=tunnel, fallback=fallback))
+        assert f"lvs_method {words}" in block(text, "virtual_server")
+        assert "sorry_server_lvs_method" not in text
+        text = health(service(forward="tun", tunnel=tunnel, fallback={**fallback, "forward": "nat"}))
+        assert "sorry_server_lvs_method NAT" in text
+
     def test_engine_keys_and_own_lines(self):
         keys = {"quorum": 2, "hysteresis": 1, "inhibit_on_failure": True, "alpha": True, "omega": True}
         servers = [{"host": "rs1", "keepalived": "notify_up /bin/x"}, {"host": "rs2"}]

@@ -68,6 +68,12 @@ BY_LDIRECTORD = {
         "let the program's exit status say",
     ),
     "warmup": ({"check": {"warmup": 1}}, ".check.warmup", "does not know it", "leave it out"),
+    "gue": (
+        {"forward": "tun", "tunnel": {"type": "gue"}},
+        ".tunnel.type",
+        "ldirectord knows ipip only",
+        "use type: ipip, or lvs_health: keepalived",
+    ),
     "time between retries": (
         {"check": {"retry_interval": 3}},
         ".check.retry_interval",

@@ -113,7 +113,8 @@ class TestRows:
     def test_a_way_back_for_whatever_protocol(self):
         own = view(pack(build(*inventory(cache(forward="nat")))), "rs1")
         options = {"device": "lo", "gateway": "policy", "gateway_addresses": {}, "table": 5010, "sysctls": {}}
-        (rule,) = objects.realserver_objects(own, {**options, "replace_default_route": False})["rules"]
+        none = {"replace_default_route": False, "gateways": [], "redirect": [], "tuning": "none"}
+        (rule,) = objects.realserver_objects(own, {**options, **none})["rules"]
         assert "protocol" not in rule
         assert rule["source_port"] == 0
 

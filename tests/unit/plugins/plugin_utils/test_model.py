@@ -156,6 +156,32 @@ class TestModule:
 
 
 class TestTunnel:
+    @pytest.mark.parametrize(
+        ("said", "row"),
+        [
+            ({"type": "gue"}, {"type": "gue", "port": 6080, "checksum": False}),
+            ({"type": "gue", "port": 5555, "checksum": True}, {"type": "gue", "port": 5555, "checksum": True}),
+            ({"type": "gre", "checksum": True, "mss": "auto"}, {"type": "gre", "checksum": True}),
+            ({"mss": 1400}, {"type": "ipip"}),
+        ],
+    )
+    def test_the_director_learns_what_it_has_to_know(self, said, row):
+        (made,) = rows(service(forward="tun", tunnel=said))
+        assert [server["tunnel"] for server in made["real_servers"]] == [row] * 3
+        assert table.complete_table(table.parse_config([made]))
+
+    def test_gre_comes_with_checksums_or_without(self):
+        with_sums = service(forward="tun", tunnel={"type": "gre", "checksum": True})
+        without = service(name="b", vip="192.0.2.11", forward="tun", tunnel={"type": "gre"})
+        assert problems(*inventory(with_sums, without)) == [
+            "lvs_services[1] (b).tunnel.checksum (rs1, rs2, rs3): is not what lvs_services[0] (web) says, and a real"
+            " server takes gre packets of one sort only; say the same in both, or use type: gue"
+        ]
+        other_family = {**without, "vip": "2001:db8::11"}
+        assert problems(*inventory(with_sums, other_family)) == []
+        elsewhere = {**without, "real_servers": [{"address": "198.51.100.7"}]}
+        assert problems(*inventory(with_sums, elsewhere)) == []
+
     def test_only_tun_has_one(self):
         (row,) = rows(service(forward="tun"))
         assert [server["tunnel"] for server in row["real_servers"]] == [{"type": "ipip"}] * 3

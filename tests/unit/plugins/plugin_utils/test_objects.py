@@ -31,6 +31,9 @@ OPTIONS = {
     "gateway_addresses": {"ipv4": "", "ipv6": ""},
     "replace_default_route": False,
     "table": 5010,
+    "gateways": [],
+    "redirect": [],
+    "tuning": "none",
     "sysctls": {},
 }
 FLOW = {"family": "ipv4", "address": "198.51.100.11", "protocol": "tcp", "port": 8080}

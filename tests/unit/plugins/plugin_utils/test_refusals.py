@@ -331,19 +331,19 @@ SERVICES = {
         {"forward": "dr", **one(port=8080)},
         f"{FIRST}.port",
         "8080 differs from the service's port 80, and dr cannot change the port",
-        "leave it out and let the server listen on the service's port, or use forward: nat",
+        "use forward: nat, or leave it out and set realserver_redirect on the server",
     ),
     "tun with another port": (
         {"forward": "tun", **outside(port=8080)},
         f"{FIRST}.port",
         "8080 differs from the service's port 80, and tun cannot change the port",
-        "leave it out",
+        "use forward: nat",
     ),
     "dr with one port for two": (
         {"forward": "dr", "port": OMIT, "ports": [80, 443], **one(port=80)},
         f"{FIRST}.port",
         "80 differs from the service's port 443, and dr cannot change the port",
-        "leave it out",
+        "use forward: nat",
     ),
     "real server port 0": (
         one(port=0),
@@ -404,7 +404,7 @@ SERVICES = {
         {"forward": "dr", "fallback": {"address": "192.0.2.250", "port": 8080}},
         f"{WEB}.fallback.port",
         "8080 differs from the service's port 80, and dr cannot change the port",
-        "leave it out and let the server listen on the service's port, or use forward: nat",
+        "use forward: nat, or leave it out and set realserver_redirect on the server",
     ),
     "fallback of the other family": (
         {"fallback": {"address": "2001:db8::9"}},
@@ -431,32 +431,38 @@ SERVICES = {
         "forward: nat has no tunnel",
         "leave it out, or use forward: tun",
     ),
-    # what is not there yet
-    "network": ({"network": "192.0.2.64/28"}, f"{WEB}.network", "is not yet in this version", "leave it out"),
-    "gue": (
-        {"forward": "tun", "tunnel": {"type": "gue"}},
+    "unknown tunnel": (
+        {"forward": "tun", "tunnel": {"type": "vxlan"}},
         f"{WEB}.tunnel.type",
-        "gue is not yet in this version",
-        "use ipip",
+        "'vxlan' is not one of ipip, gue, gre",
+        "use ipip, gue, gre",
     ),
-    "gre": (
-        {"forward": "tun", "tunnel": {"type": "gre"}},
-        f"{WEB}.tunnel.type",
-        "gre is not yet in this version",
-        "use ipip",
-    ),
-    "tunnel port": (
-        {"forward": "tun", "tunnel": {"port": 6080}},
+    "port of gre": (
+        {"forward": "tun", "tunnel": {"type": "gre", "port": 6080}},
         f"{WEB}.tunnel.port",
-        "is not yet in this version",
-        "leave it out",
+        "gre has no port",
+        "leave it out, or use type: gue",
     ),
-    "tunnel checksum": (
+    "checksum of ipip": (
         {"forward": "tun", "tunnel": {"checksum": True}},
         f"{WEB}.tunnel.checksum",
-        "is not yet in this version",
+        "ipip has no checksum",
+        "leave it out, or use type: gue or gre",
+    ),
+    "no segments": (
+        {"forward": "tun", "tunnel": {"mss": 100}},
+        f"{WEB}.tunnel.mss",
+        "100 is neither auto nor a whole number 536..65495 (bytes)",
+        "use one of them",
+    ),
+    "segments of udp": (
+        {"forward": "tun", "protocol": "udp", "tunnel": {"mss": "auto"}},
+        f"{WEB}.tunnel.mss",
+        "has no effect with udp: it is TCP's",
         "leave it out",
     ),
+    # what is not there yet
+    "network": ({"network": "192.0.2.64/28"}, f"{WEB}.network", "is not yet in this version", "leave it out"),
 }
 
 

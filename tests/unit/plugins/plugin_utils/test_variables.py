@@ -231,3 +231,21 @@ class TestPieces:
 
     def test_plain_leaves_out_what_was_omitted(self):
         assert plain({"a": "__omit__", "b": [1, "__omit__"]}, "__omit__") == {"b": [1]}
+
+
+class TestSysctls:
+    def test_names_that_no_kernel_has_are_refused_with_the_inventory(self):
+        inventory = reader(
+            {"director_sysctls": {"net.ipv4.vs.drop_entri": 1, "net.ipv4.vs.est_nice": 1, "kernel.x": 1}}
+        )
+        with pytest.raises(InventoryError) as caught:
+            inventory.read()
+        assert caught.value.problems == [
+            "director_sysctls.net.ipv4.vs.drop_entri (d1, r1, r2): no kernel has it; did you mean"
+            " net.ipv4.vs.drop_entry?"
+        ]
+
+    def test_good_ones_those_of_others_and_unreadable_ones_are_no_business_of_the_reader(self):
+        wrong = {"director_sysctls": {"net.ipv4.vs.x": 1}}
+        own = {"realserver_sysctls": "{{ nobody_defines_this }}", "syncd_sysctls": {"net.ipv4.vs.sync_ports": 2}}
+        assert reader(own, other=wrong).read()["d1"] == {}

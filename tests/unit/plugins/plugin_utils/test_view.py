@@ -121,7 +121,7 @@ def test_a_tunnel():
         "address": "192.0.2.10",
         "family": "ipv4",
         "forward": "tun",
-        "tunnel": {"type": "ipip", "port": None, "checksum": False},
+        "tunnel": {"type": "ipip", "port": None, "checksum": False, "mss": None},
         "outer": "ipv4",
     }
 

@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, the lvs.cluster authors
+"""The lists among the real server role's own variables: ports that it redirects, further ways back.
+
+They are judged here and not by the role's argument_specs alone, because what is wrong with them depends on the host.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ansible_collections.lvs.cluster.plugins.plugin_utils.kinds import (
+    REQUIRED,
+    UNREADABLE,
+    Field,
+    HostAddress,
+    Integer,
+    ListOf,
+    Section,
+    Text,
+    Word,
+    read_value,
+)
+from ansible_collections.lvs.cluster.plugins.plugin_utils.problems import ObjectsError, Problems
+from ansible_collections.lvs.cluster.plugins.plugin_utils.schema_services import MAX_PORT, PROTOCOLS
+from ansible_collections.lvs.cluster.plugins.plugin_utils.tunnels import WORDS
+
+View = Mapping[str, Any]
+Rows = list[dict[str, Any]]
+
+FAMILIES = {4: "ipv4", 6: "ipv6"}
+ANY = "any"
+"""In place of a VIP: whatever address a packet was sent to."""
+
+# The kernel's own tables: default, main and local (ip-route(8)).
+OWN_TABLES = (253, 254, 255)
+MAIN_TABLE = 254
+
+REDIRECT = Section(
+    "redirect",
+    (
+        Field("port", Integer(1, MAX_PORT), "The service's port.", default=REQUIRED),
+        Field("to", Integer(1, MAX_PORT), "The port that the server listens on.", default=REQUIRED),
+        Field("protocol", Word(PROTOCOLS), "The protocol.", default="tcp"),
+        Field("vip", Text(), "A VIP, or any.", default_words="every VIP that this host hides"),
+    ),
+)
+
+GATEWAY = Section(
+    "gateway",
+    (
+        Field("address", HostAddress(), "The host's further RIP.", default=REQUIRED),
+        Field("gateway", HostAddress(), "The director or gateway VIP of the cluster that uses it.", default=REQUIRED),
+        Field("table", Integer(2, 32765), "The routing table, and the priority of its rule.", default=REQUIRED),
+        Field("directors", ListOf(HostAddress(), single=True), "That cluster's directors.", default=()),
+    ),
+)
+
+
+def _read(name: str, section: Section, value: Any, problems: Problems) -> list[tuple[str, dict[str, Any]]]:
+    """Read a list; items that can't be read are reported and left out."""
+    items = read_value(ListOf(section), value, name, problems.add)
+    pairs = [(f"{name}[{index}]", item) for index, item in enumerate(items or ()) if item]
+    return [(path, item) for path, item in pairs if all(one is not UNREADABLE for one in item.values())]
+
+
+def _refuse(view: View, problems: Problems) -> None:
+    if problems:
+        raise ObjectsError("\n".join(f"{view['host']}: {line}" for line in problems.lines()))
+
+
+def redirects(view: View, value: Any) -> list[str]:
+    """Return the rules that lead packets for a service's port to the port that the server listens on.
+
+    The packet stays one for the VIP, so that who listens on the VIP alone gets it as well. Where any address will do,
+    it goes to that of the device which it came in by.
+    """
+    problems = Problems()
+    rows = _read("realserver_redirect", REDIRECT, value, problems)
+    hidden = {vip["address"]: vip["family"] for vip in view["hidden_vips"]}
+    if rows and view["director"]:
+        problems.add(
+            "realserver_redirect",
+            "a director would redirect the packets before IPVS sees them",
+            "leave it out on directors, and let the server listen on the service's port",
+        )
+    named, everything = [], []
+    seen: dict[tuple[str, str, int], str] = {}
+    for path, row in rows:
+        if row["port"] == row["to"]:
+            problems.add(f"{path}.to", f"{row['to']} is the port itself", "leave the entry out, or name another port")
+        for address in _vips(row["vip"], hidden, path, problems):
+            other = seen.setdefault((address, row["protocol"], row["port"]), path)
+            if other != path:
+                problems.add(path, f"{address} port {row['port']} {row['protocol']} is in {other} too", "keep one")
+            ports = f"{row['protocol']} dport {row['port']}"
+            if address == ANY:
+                everything.append(f"{ports} redirect to :{row['to']}")
+                continue
+            word = WORDS[hidden[address]]
+            target = address if word == "ip" else f"[{address}]"
+            named.append(f"{word} daddr {address} {ports} dnat {word} to {target}:{row['to']}")
+    _refuse(view, problems)
+    # The first rule that matches decides.
+    return named + everything
+
+
+def _vips(said: str | None, hidden: Mapping[str, str], path: str, problems: Problems) -> list[str]:
+    if said == ANY:
+        return [ANY]
+    if said is None:
+        if not hidden:
+            problems.add(
+                path,
+                "this host hides no VIP whose packets it could redirect",
+                "add vip: any for every packet that comes in for the port, or leave the entry out",
+            )
+        return list(hidden)
+    try:
+        address = str(ipaddress.ip_address(said))
+    except ValueError:
+        address = said
+    if address not in hidden:
+        known = f"it hides {', '.join(hidden)}" if hidden else "it hides none"
+        problems.add(f"{path}.vip", f"{said} is no VIP that this host hides", f"name one ({known}), or use any")
+        return []
+    return [address]
+
+
+def gateways(view: View, options: View) -> tuple[Rows, Rows]:
+    """Return the rules and routes by which what comes from a further RIP leaves through the gateway it belongs to."""
+    problems = Problems()
+    rows = _read("realserver_gateways", GATEWAY, options["gateways"], problems)
+    _check_gateways(view, options, rows, problems)
+    _refuse(view, problems)
+    return [rule for _, row in rows for rule in _rules(row)], [_route(row) for _, row in rows]
+
+
+def _rules(row: View) -> Iterator[dict[str, Any]]:
+    common = {"family": FAMILIES[row["address"].version], "source": str(row["address"])}
+    for director in row["directors"]:
+        # Replies to a director's own checks go straight there, see docs/forwarding-nat.md.
+        if director != row["gateway"]:
+            yield {**common, "destination": str(director), "table": MAIN_TABLE, "priority": row["table"] - 1}
+    yield {**common, "table": row["table"], "priority": row["table"]}
+
+
+def _route(row: View) -> dict[str, Any]:
+    return {"family": FAMILIES[row["address"].version], "via": str(row["gateway"]), "table": row["table"]}
+
+
+def _check_gateways(view: View, options: View, rows: list[tuple[str, dict[str, Any]]], problems: Problems) -> None:
+    vips = {vip["address"] for vip in view["hidden_vips"]}
+    policy = options["gateway"] == "policy" and view["nat_flows"]
+    addresses: dict[Any, str] = {}
+    tables: dict[tuple[int, int], str] = {}
+    for path, row in rows:
+        address, table = row["address"], row["table"]
+        for key, others in (("gateway", [row["gateway"]]), ("directors", row["directors"])):
+            for other in others:
+                if other is not UNREADABLE and other.version != address.version:
+                    wrong = f"{other} is not of the family of {address}"
+                    problems.add(f"{path}.{key}", wrong, "make an entry for each family")
+        if row["gateway"] == address:
+            problems.add(f"{path}.gateway", f"{address} is the host's own address", "name the director, or its VIP")
+        if str(address) in (view.get("ipv4"), view.get("ipv6")):
+            problems.add(
+                f"{path}.address",
+                f"{address} is this host's lvs_address",
+                "give the host one more address for the other cluster, or use realserver_gateway for its own",
+            )
+        if str(address) in vips:
+            problems.add(f"{path}.address", f"{address} is a VIP", "name an address of the host's own")
+        if addresses.setdefault(address, path) != path:
+            problems.add(f"{path}.address", f"{address} is in {addresses[address]} too", "keep one")
+        if table in OWN_TABLES:
+            problems.add(f"{path}.table", f"{table} is one of the kernel's own tables", "use another number")
+        elif policy and table == options["table"]:
+            problems.add(f"{path}.table", f"{table} is realserver_table", "use another number")
+        elif tables.setdefault((address.version, table), path) != path:
+            problems.add(f"{path}.table", f"{table} is in {tables[address.version, table]} too", "use another number")
