@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.lvs.cluster.plugins.plugin_utils import (
+    gateways,
     marks,
     schema,
     syncing,
@@ -90,6 +91,8 @@ def _build_cluster(member: Members, hostvars: HostVars, groups: Groups, problems
     vrrp.check_vrrp(settings, member, hosts, vips, problems)
     takeover.check_heartbeat(settings, member, hosts, vips, problems)
     syncing.check_sync(settings, services, problems)
+    gateways.check_masquerade(settings, services, vips, problems)
+    gateways.check_helpers(services, problems)
     _check_engine(settings, problems)
     watching_ldirectord.check_services(settings, services, problems)
     return {} if problems else _as_cluster(member, hosts, settings, services, vips)
@@ -196,6 +199,10 @@ def _as_cluster(
         "schedulers": sorted({str(service.scheduler) for service in services}),
         "services": [_as_service(service) for service in services],
         "marks": marks.plan_marks(services),
+        "masquerade": gateways.plan_masquerade(
+            settings, hosts.values(), [hosts[name] for name in member.directors], services, vips, gateway_vips
+        ),
+        "helpers": gateways.plan_helpers(services),
         "table": [_as_row(service) for service in services],
         "watched": [_as_watched(service) for service in services] if settings["lvs_health"] != "none" else [],
         "vrrp": vrrp.plan_vrrp(settings, member, hosts, vips, gateway_vips),
@@ -289,8 +296,8 @@ class Duties:
     def add(self, service: Service, address: Address, port: int, forward: str) -> None:
         self._forwards.add((service.family, forward))
         if forward == "nat":
-            # Behind a mark the server answers from the ports that clients name.
-            for own in (service.ports or [0]) if service.by_mark else [port]:
+            # Behind a mark the server answers from the ports that clients name, and with a helper from any.
+            for own in (service.ports or [0]) if service.by_mark else [0 if service.helper else port]:
                 flow = {
                     "family": service.family,
                     "address": str(address),
