@@ -324,9 +324,15 @@ class Duties:
     def record(self) -> dict[str, Any]:
         return {
             "hidden_vips": list(self._hidden.values()),
-            "nat_flows": list(self._flows.values()),
+            "nat_flows": [flow for flow in self._flows.values() if not self._covered(flow)],
             "forwards": _forwards(self._forwards),
         }
+
+    def _covered(self, flow: Mapping[str, Any]) -> bool:
+        """Tell whether another flow has it all: of two such rules the kernel may delete the other than was named."""
+        every = [(flow["protocol"], 0)] if flow["port"] else []
+        wider = [*every, *([(None, 0)] if flow["protocol"] else [])]
+        return any((flow["family"], flow["address"], protocol, port) in self._flows for protocol, port in wider)
 
 
 def _as_service(service: Service) -> dict[str, Any]:

@@ -199,6 +199,14 @@ class TestFtpHelper:
             }
         ]
 
+    def test_rules_for_single_ports_give_way_to_it(self):
+        services = (service(name="b", port=80), ftp(), service(name="c", port=53, protocol="udp"))
+        flows = seen(inventory(*services), "rs1")["nat_flows"]
+        assert [(flow["protocol"], flow["port"]) for flow in flows] == [("tcp", 0), ("udp", 53)]
+        marked = service(name="d", vip=OMIT, port=OMIT, fwmark=7)
+        flows = seen(inventory(*services, marked), "rs1")["nat_flows"]
+        assert [(flow["protocol"], flow["port"]) for flow in flows] == [(None, 0)]
+
     @pytest.mark.parametrize(
         ("changes", "problem"),
         [
