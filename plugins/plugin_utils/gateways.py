@@ -64,6 +64,12 @@ def check_masquerade(
                     f"{network} is {FAMILY_WORDS[family]}, and the cluster has no {FAMILY_WORDS[family]} VIP",
                     "leave it out, or give a service such a VIP",
                 )
+    if len((settings["lvs_vrrp"] or {}).get("instances") or ()) > 1:
+        problems.add(
+            "lvs_masquerade",
+            "its VIP is on one director, and lvs_vrrp.instances has several: who comes through another gets no answers",
+            "use one instance, or leave it out",
+        )
     if services and not known:
         problems.add(
             "lvs_masquerade", "the cluster has no VIP that connections could come from", "give a service a vip"

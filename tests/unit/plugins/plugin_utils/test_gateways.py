@@ -117,6 +117,12 @@ class TestMasquerade:
         found = problems(*inventory(service(), lvs_masquerade=wanted))
         assert any(problem in line for line in found), found
 
+    def test_where_both_directors_are_active_answers_would_miss_one(self):
+        second = service(name="b", vip="192.0.2.11")
+        instances = [{"name": "one", "vips": "192.0.2.10"}, {"name": "two", "vips": "192.0.2.11"}]
+        hostvars, groups = pair(service(), second, lvs_masquerade={}, lvs_vrrp={"instances": instances})
+        assert [line.split(":")[0] for line in problems(hostvars, groups)] == ["lvs_masquerade"]
+
     def test_a_cluster_without_vips_has_none_to_show(self):
         marked = service(vip=OMIT, port=OMIT, fwmark=7)
         (found,) = problems(*inventory(marked, lvs_masquerade={}))
