@@ -221,11 +221,8 @@ def sysctls(view: Mapping[str, Any], gateway: bool) -> dict[str, Any]:
     :param gateway: the director is the real servers' gateway, also for replies from VIPs that it holds itself.
     """
     wanted: dict[str, Any] = {}
-    masqueraded = {one["family"] for one in view.get("masquerade", ())}
-    for family in FAMILIES.values():
-        methods = view["forwards"][family]
-        if "nat" in methods or family in masqueraded or (gateway and methods):
-            wanted.update(_forwarding(family, view))
+    for family in _forwarded(view, gateway):
+        wanted.update(_forwarding(family, view))
     if gateway and view["forwards"]["ipv4"]:
         # A source that is its own address is a martian to the kernel, and so is one that would not be sent that way
         # (fib_validate_source). IPv6 knows neither.
@@ -233,6 +230,22 @@ def sysctls(view: Mapping[str, Any], gateway: bool) -> dict[str, Any]:
         wanted[f"net.ipv4.conf.{side}.accept_local"] = 1
         wanted[f"net.ipv4.conf.{side}.rp_filter"] = LOOSE
     return wanted
+
+
+def silence(view: Mapping[str, Any], gateway: bool) -> list[str]:
+    """Return the rule that keeps IPv6 redirects in, for which there is no sysctl on the sender's side."""
+    if "ipv6" not in _forwarded(view, gateway):
+        return []
+    return [f'oifname "{view["gateway_interface"]}" icmpv6 type nd-redirect drop comment "no way past the director"']
+
+
+def _forwarded(view: Mapping[str, Any], gateway: bool) -> Iterator[str]:
+    """Yield the families whose packets the director passes on."""
+    masqueraded = {one["family"] for one in view.get("masquerade", ())}
+    for family in FAMILIES.values():
+        methods = view["forwards"][family]
+        if "nat" in methods or family in masqueraded or (gateway and methods):
+            yield family
 
 
 def _forwarding(family: str, view: Mapping[str, Any]) -> dict[str, Any]:

@@ -46,7 +46,11 @@ def director_objects(
         module_options=options + gateways.helper_options(view),
         modules=["ip_vs", *gateways.helper_modules(view)],
         sysctls={**EXPIRE, **_expiry(view), **gateways.sysctls(view, gateway)} | sysctls,
-        packets={"mark": marks.rules(view.get("marks", ())), "masquerade": gateways.rules(view)},
+        packets={
+            "mark": marks.rules(view.get("marks", ())),
+            "masquerade": gateways.rules(view),
+            "clamp": gateways.silence(view, gateway),
+        },
         addresses=[
             {"address": f"{vip['address']}/{vip['prefix']}", "interface": view["interface"]} for vip in view["vips"]
         ],

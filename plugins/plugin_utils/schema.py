@@ -303,7 +303,7 @@ HOST_VARIABLES = (
         "lvs_gateway_interface",
         INTERFACE,
         "A director's interface that faces the real servers, where it holds lvs_gateway_vip. A director that forwards"
-        " IPv4 packets sends no ICMP redirects there.",
+        " packets sends no redirects there.",
         default_words="lvs_interface",
     ),
     Field(

@@ -27,16 +27,32 @@ def test_a_strict_filter_expects_it_on_the_other_interface(cluster, client):
 def way_back(cluster):
     """The table of rs2's way back, new at the end: what the kernel has learned about the old route goes with it."""
     yield
-    cluster.run("rs2", "ip route flush table 5010; ip route add default via 198.51.100.1 table 5010")
-    assert cluster.client("rs1").ask("198.51.100.10", count=2).by == {"rs2": 2}
+    for family, gateway, vip in (("-4", "198.51.100.1", "198.51.100.10"), ("-6", "2001:db8:b::1", "2001:db8:f::20")):
+        route = f"ip {family} route"
+        cluster.run("rs2", f"{route} flush table 5010; {route} add default via {gateway} table 5010")
+        assert cluster.client("rs1").ask(vip, count=2).by == {"rs2": 2}
+
+
+def redirects(cluster, name: str) -> int:
+    """How many redirects rs2 has got."""
+    return int(cluster.run("rs2", f"nstat -asz {name} | awk '/Redirects/ {{print $2}}'"))
 
 
 def test_a_director_that_sends_redirects_would_send_them_to_neighbours(cluster, way_back):
-    look = "nstat -asz IcmpInRedirects | awk '/Redirects/ {print $2}'"
-    before = int(cluster.run("rs2", look))
+    before = redirects(cluster, "IcmpInRedirects")
     with cluster.sysctl("director", "net.ipv4.conf.all.send_redirects", "1"):
         cluster.client("rs1").ask("198.51.100.10", count=2, timeout=3)
-    assert int(cluster.run("rs2", look)) > before
+    assert redirects(cluster, "IcmpInRedirects") > before
+
+
+def test_over_ipv6_the_rule_alone_stops_them(cluster, way_back):
+    before = redirects(cluster, "Icmp6InRedirects")
+    cluster.run("director", "nft flush table inet lvs_director")
+    try:
+        cluster.client("rs1").ask("2001:db8:f::20", count=2, timeout=3)
+    finally:
+        cluster.run("director", "nft -f /etc/lvs/director.nft")
+    assert redirects(cluster, "Icmp6InRedirects") > before
 
 
 def test_a_neighbour_that_is_answered_directly_hears_nothing(cluster, way_back):

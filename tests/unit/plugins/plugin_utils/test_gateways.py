@@ -129,6 +129,33 @@ class TestMasquerade:
         assert found.startswith("lvs_masquerade: the cluster has no VIP")
 
 
+class TestRedirects:
+    """IPv4 has sysctls for them, IPv6 has none."""
+
+    SILENT = ['oifname "eth1" icmpv6 type nd-redirect drop comment "no way past the director"']
+
+    @pytest.mark.parametrize(
+        ("changes", "gateway", "shared"),
+        [
+            ({"forward": "nat"}, False, {}),
+            ({"forward": "dr"}, True, {}),
+            ({"forward": "dr"}, False, {"lvs_masquerade": {}}),
+        ],
+    )
+    def test_a_director_that_forwards_sends_none(self, changes, gateway, shared):
+        config = director(service(vip=BOTH, **changes), gateway=gateway, **shared)
+        assert config["packets"]["clamp"] == self.SILENT
+        assert sysctls(config)["net.ipv4.conf.eth1.send_redirects"] == "0"
+
+    def test_one_that_does_not_forward_is_left_alone(self):
+        config = director(service(vip=BOTH, forward="dr"))
+        assert config["packets"]["clamp"] == []
+        assert not any("redirects" in name for name in sysctls(config))
+
+    def test_ipv4_needs_no_rule(self):
+        assert director(service())["packets"]["clamp"] == []
+
+
 class TestGatewayOfDirectRouting:
     def test_replies_from_a_vip_are_let_through(self):
         config = director(service(vip=BOTH, forward="dr"), gateway=True, side="eth1.7")
