@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.lvs.cluster.plugins.plugin_utils import (
+    gateways,
     localnode,
     marks,
     schema,
@@ -92,6 +93,8 @@ def _build_cluster(member: Members, hostvars: HostVars, groups: Groups, problems
     takeover.check_heartbeat(settings, member, hosts, vips, problems)
     syncing.check_sync(settings, services, problems)
     localnode.check_localnode(settings, member, hosts, services, problems)
+    gateways.check_masquerade(settings, services, vips, problems)
+    gateways.check_helpers(services, problems)
     _check_engine(settings, problems)
     watching_ldirectord.check_services(settings, services, problems)
     return {} if problems else _as_cluster(member, hosts, settings, services, vips)
@@ -199,6 +202,10 @@ def _as_cluster(
         "schedulers": sorted({str(service.scheduler) for service in services}),
         "services": [_as_service(service) for service in services],
         "marks": marks.plan_marks(services),
+        "masquerade": gateways.plan_masquerade(
+            settings, hosts.values(), [hosts[name] for name in member.directors], services, vips, gateway_vips
+        ),
+        "helpers": gateways.plan_helpers(services),
         "table": [_as_row(service) for service in services],
         "watched": [_as_watched(service) for service in services] if settings["lvs_health"] != "none" else [],
         "vrrp": vrrp.plan_vrrp(settings, member, hosts, vips, gateway_vips),
@@ -297,8 +304,8 @@ class Duties:
             # Its own replies leave through itself, and the kernel gives them back the VIP on their way out.
             return
         if forward == "nat":
-            # Behind a mark the server answers from the ports that clients name.
-            for own in (service.ports or [0]) if service.by_mark else [port]:
+            # Behind a mark the server answers from the ports that clients name, and with a helper from any.
+            for own in (service.ports or [0]) if service.by_mark else [0 if service.helper else port]:
                 flow = {
                     "family": service.family,
                     "address": str(address),
@@ -324,9 +331,15 @@ class Duties:
     def record(self) -> dict[str, Any]:
         return {
             "hidden_vips": list(self._hidden.values()),
-            "nat_flows": list(self._flows.values()),
+            "nat_flows": [flow for flow in self._flows.values() if not self._covered(flow)],
             "forwards": _forwards(self._forwards),
         }
+
+    def _covered(self, flow: Mapping[str, Any]) -> bool:
+        """Tell whether another flow has it all: of two such rules the kernel may delete the other than was named."""
+        every = [(flow["protocol"], 0)] if flow["port"] else []
+        wider = [*every, *([(None, 0)] if flow["protocol"] else [])]
+        return any((flow["family"], flow["address"], protocol, port) in self._flows for protocol, port in wider)
 
 
 def _as_service(service: Service) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import Any
 from ansible_collections.lvs.cluster.plugins.module_utils import kernel_modules, table
 from ansible_collections.lvs.cluster.plugins.plugin_utils import (
     boot,
+    gateways,
     keepalived,
     ldirectord,
     marks,
@@ -27,9 +28,6 @@ from ansible_collections.lvs.cluster.plugins.plugin_utils.problems import Object
 # only one, so they are masked.
 MASKED = ["ipvsadm.service"]
 
-# What comes out of a tunnel passes the reverse path filter only in loose mode. The kernel takes the larger of this and
-# the value for all devices, so 2 is right whatever the distribution's default is.
-LOOSE = 2
 # The kernel's number of the table main (ip-route(8)).
 MAIN_TABLE = 254
 
@@ -41,23 +39,27 @@ UNLESS_KEEPALIVED = "systemctl is-active --quiet keepalived"
 EXPIRE = {"net.ipv4.vs.expire_nodest_conn": 1}
 
 
-def director_objects(view: dict[str, Any], sysctls: dict[str, Any], conn_tab_bits: int = 0) -> dict[str, Any]:
-    """What a director has beside its table: forwarding for NAT, firewall marks, and the VIPs on its interface.
+def director_objects(
+    view: dict[str, Any], sysctls: dict[str, Any], conn_tab_bits: int = 0, gateway: bool = False
+) -> dict[str, Any]:
+    """What a director has beside its table: forwarding, rules for packets, and the VIPs on its interface.
 
     :param conn_tab_bits: the size of the kernel's connection table as a power of two; 0 leaves it to the kernel.
+    :param gateway: the director is the real servers' gateway, whatever the forwarding method.
     """
     require(view, "director")
-    wanted = {**EXPIRE, **_expiry(view)}
-    for family in ("ipv4", "ipv6"):
-        if "nat" in view["forwards"][family]:
-            wanted.update(_forwarding(family, view["interface"]))
+    options = [f"options ip_vs conn_tab_bits={conn_tab_bits}"] if conn_tab_bits else []
     return config_of(
         "director",
-        module_options=[f"options ip_vs conn_tab_bits={conn_tab_bits}"] if conn_tab_bits else [],
-        modules=["ip_vs"],
+        module_options=options + gateways.helper_options(view),
+        modules=["ip_vs", *gateways.helper_modules(view)],
         needed_modules=_needed_modules(view),
-        sysctls=wanted | sysctls,
-        packets={"mark": marks.rules(view.get("marks", ()))},
+        sysctls={**EXPIRE, **_expiry(view), **gateways.sysctls(view, gateway)} | sysctls,
+        packets={
+            "mark": marks.rules(view.get("marks", ())),
+            "masquerade": gateways.rules(view),
+            "clamp": gateways.silence(view, gateway),
+        },
         addresses=[
             {"address": f"{vip['address']}/{vip['prefix']}", "interface": view["interface"]} for vip in view["vips"]
         ],
@@ -264,7 +266,8 @@ def realserver_objects(view: dict[str, Any], options: dict[str, Any]) -> dict[st
             if unpacker.gue_port and unpacker.gue_port not in gue_ports:
                 gue_ports.append(unpacker.gue_port)
             if vip["family"] == "ipv4":
-                sysctls[f"net.ipv4.conf.{device}.rp_filter"] = LOOSE
+                # What comes out of a tunnel passes the reverse path filter only in loose mode.
+                sysctls[f"net.ipv4.conf.{device}.rp_filter"] = gateways.LOOSE
         elif device != "lo" and {"name": device, "type": "dummy"} not in links:
             links.append({"name": device, "type": "dummy"})
         prefix = 32 if vip["family"] == "ipv4" else 128
@@ -289,19 +292,13 @@ def realserver_objects(view: dict[str, Any], options: dict[str, Any]) -> dict[st
     )
 
 
-def _forwarding(family: str, interface: str) -> dict[str, Any]:
-    if family == "ipv4":
-        return {"net.ipv4.ip_forward": 1}
-    # A forwarding host stops listening to router advertisements unless accept_ra is 2 (ip-sysctl.rst); one that never
-    # listened (0) goes on not to.
-    accept_ra = f"net.ipv6.conf.{interface.replace('.', '/')}.accept_ra"
-    return {accept_ra: {"value": 2, "unless": "0"}, "net.ipv6.conf.all.forwarding": 1}
-
-
 def _way_back(view: dict[str, Any], options: dict[str, Any]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Rules and routes that bring the replies of NAT services back through the director."""
+    """Rules and routes that bring replies back through the director: those of NAT services, by `default` DR's too."""
     mode, flows = options["gateway"], view["nat_flows"]
-    if mode == "none" or not flows:
+    families = {flow["family"] for flow in flows}
+    if mode == "default":
+        families |= {vip["family"] for vip in view["hidden_vips"] if vip["forward"] == "dr"}
+    if mode == "none" or not families:
         return [], []
     if mode == "default" and not options["replace_default_route"]:
         raise ObjectsError(
@@ -309,7 +306,7 @@ def _way_back(view: dict[str, Any], options: dict[str, Any]) -> tuple[list[dict[
             "say realserver_replace_default_route: true if that is what you want, or use realserver_gateway: policy"
         )
     rules, routes = [], []
-    for family in sorted({flow["family"] for flow in flows}):
+    for family in sorted(families):
         gateway = options["gateway_addresses"].get(family) or view["gateways"][family]
         if not gateway:
             raise ObjectsError(

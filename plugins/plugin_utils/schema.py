@@ -46,6 +46,7 @@ from ansible_collections.lvs.cluster.plugins.plugin_utils.schema_engines import 
     TRACK_SCRIPT,
     VRRP,
 )
+from ansible_collections.lvs.cluster.plugins.plugin_utils.schema_gateways import MASQUERADE
 from ansible_collections.lvs.cluster.plugins.plugin_utils.schema_heartbeat import (
     HEARTBEAT,
     MEDIUM,
@@ -90,6 +91,7 @@ __all__ = [
     "LDIRECTORD",
     "ListOf",
     "MAILING",
+    "MASQUERADE",
     "MEDIUM",
     "NAMES",
     "NOTIFY",
@@ -218,6 +220,14 @@ CLUSTER_VARIABLES = (
         default_words="none; with one director its lvs_address is the gateway",
     ),
     Field(
+        "lvs_masquerade",
+        MASQUERADE,
+        "Connections that real servers themselves open to the outside seem to come from a VIP, where they come through"
+        " the active director; {} takes all defaults. Directors get the rule in an nftables table of their own, and"
+        " forward packets.",
+        default_words="they don't: such a connection has the real server's own address",
+    ),
+    Field(
         "lvs_keepalived",
         KEEPALIVED,
         "What keepalived needs beside services and VRRP. Needs keepalived as lvs_health or lvs_failover.",
@@ -294,7 +304,8 @@ HOST_VARIABLES = (
     Field(
         "lvs_gateway_interface",
         INTERFACE,
-        "A director's interface that faces the real servers, where it holds lvs_gateway_vip.",
+        "A director's interface that faces the real servers, where it holds lvs_gateway_vip. A director that forwards"
+        " packets sends no redirects there.",
         default_words="lvs_interface",
     ),
     Field(

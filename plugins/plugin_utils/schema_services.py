@@ -491,6 +491,22 @@ SERVICE = Section(
             "tunnel", TUNNEL, "Details of the tunnel, with forward: tun.", default_words="type ipip, with forward: tun"
         ),
         Field(
+            "helper",
+            Word(
+                (
+                    Choice(
+                        "ftp",
+                        "data connections of FTP, active and passive, over IPv4 and IPv6, reach the real server that"
+                        " has the client's session (kernel module ip_vs_ftp)",
+                    ),
+                )
+            ),
+            "The kernel's helper for a protocol that names addresses or ports in what it says. For a tcp service with"
+            " one port and forward: nat. All helped services of a cluster use at most 8 different ports.",
+            default_words="none",
+            source="net/netfilter/ipvs/ip_vs_ftp.c",
+        ),
+        Field(
             "scheduler",
             Word(SCHEDULERS),
             "Who gets the next connection. Every name the kernel has; a kernel may be built without some.",

@@ -63,6 +63,7 @@ class Service:
     """None for a group that has none yet."""
     forward: str
     tunnel: Mapping[str, Any] | None
+    helper: str | None
     scheduler: str
     scheduler_flags: Sequence[str]
     one_packet: bool
@@ -261,6 +262,7 @@ def _check_entry(entry: Entry, health: Any) -> None:
     watching.check_watching(entry, health)
     _check_fallback(entry)
     _check_tunnel(entry)
+    _check_helper(entry)
 
 
 def _check_tunnel(entry: Entry) -> None:
@@ -277,6 +279,26 @@ def _check_tunnel(entry: Entry) -> None:
         entry.wrong(".tunnel.checksum", "ipip has no checksum", "leave it out, or use type: gue or gre")
     if tunnel["mss"] and entry.protocol in ("udp", "sctp"):
         entry.wrong(".tunnel.mss", f"has no effect with {entry.protocol}: it is TCP's", "leave it out")
+
+
+def _check_helper(entry: Entry) -> None:
+    """The kernel binds its helper to NAT connections of a TCP port, and to no other."""
+    if not entry.read["helper"]:
+        return
+    otherwise = (
+        "leave it out; with group: true, port: 0 and persistence a client's data connections go to its real server too"
+    )
+    wrong = []
+    if entry.forward not in ("nat", ""):
+        wrong.append(f"it rewrites what is said, and with forward: {entry.forward} the director sees one side only")
+    if entry.by_mark:
+        wrong.append("the kernel finds it by the service's port, and a service by firewall mark has none")
+    elif entry.ports and (len(entry.ports) > 1 or 0 in entry.ports):
+        wrong.append("it is for a service of one port")
+    if not entry.by_mark and entry.protocol not in (PROTOCOL, UNREADABLE):
+        wrong.append(f"FTP's sessions are tcp, and the service is {entry.protocol}")
+    for one in wrong:
+        entry.wrong(".helper", one, otherwise)
 
 
 def _check_marked_elsewhere(entry: Entry) -> None:
@@ -599,6 +621,7 @@ def _expand(entry: Entry) -> Iterator[Service]:
             fwmark=known(read["fwmark"]),
             forward=entry.forward,
             tunnel=tunnel,
+            helper=known(read["helper"]),
             scheduler=read["scheduler"],
             scheduler_flags=sorted(flag for flag in read["scheduler_flags"] or () if flag),
             one_packet=bool(read["one_packet"]),

@@ -17,6 +17,8 @@ SHORT = ("name", "health", "failover", "removed", "directors_serve", "forwards",
 LONG = (
     "services",
     "marks",
+    "masquerade",
+    "helpers",
     "table",
     "vips",
     "watched",
@@ -120,6 +122,9 @@ def _view(host: str, cluster: Mapping[str, Any], director: Any, realserver: Any)
 NO_DIRECTOR: Mapping[str, Any] = {
     "table": [],
     "marks": [],
+    "masquerade": [],
+    "helpers": [],
+    "gateway_interface": None,
     "watched": [],
     "vips": [],
     "moving": [],
@@ -145,6 +150,9 @@ def _as_director(cluster: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str
     return {
         "table": [] if watched else rows,
         "marks": json.loads(cluster["marks"]),
+        "masquerade": json.loads(cluster["masquerade"]),
+        "helpers": json.loads(cluster["helpers"]),
+        "gateway_interface": own["gateway_interface"],
         "watched": [{"row": row, **how} for row, how in zip(rows, watched)],
         "vips": [] if moved else [_vip(vip) for vip in vips],
         "moving": [{**_vip(vip), "stated": vip["stated"], "interface": name} for vip, name in moving if moved],

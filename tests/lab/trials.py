@@ -61,10 +61,8 @@ class Trials:
         takeovers = {name: pair.takeovers(name) for name in judged}
         # A sender that hears nothing waits twice as long each time: up to a second silence goes by after the first.
         patience = max(60, 2 * (case.limit or 0))
-        with (
-            watching(self.client, pair.vip) as watch,
-            transferring(self.client, pair.vip, timeout=patience) as transfer,
-        ):
+        long = transferring(self.client, pair.vip, timeout=patience)
+        with watching(self.client, pair.vip) as watch, long as transfer:
             if case.synced:
                 # The kernel tells of a connection after its third packet, and sends what it has to tell every two
                 # seconds.

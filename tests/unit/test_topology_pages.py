@@ -9,7 +9,10 @@ import pytest
 import yaml
 from ansible_collections.lvs.cluster.tests import topology_pages as t
 
-TOPOLOGIES = ("nat", "dr", "tun", "keepalived", "ha-dr", "ultramonkey", "high-capacity", "vgate", "schedulers")
+TOPOLOGIES = (
+    *("nat", "dr", "tun", "keepalived", "ha-dr", "ultramonkey", "high-capacity", "vgate"),
+    *("schedulers", "gateways"),
+)
 FILES = ("hosts.yml", "group_vars/lvs.yml")
 FOLDER = t.ROOT / t.PAGES
 PAGES = sorted(page.name for page in FOLDER.glob("*.md") if page.name != "README.md")

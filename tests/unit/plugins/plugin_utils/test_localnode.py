@@ -26,6 +26,9 @@ OPTIONS = {
     "gateway": "policy",
     "gateway_addresses": {"ipv4": "", "ipv6": ""},
     "replace_default_route": False,
+    "gateways": [],
+    "redirect": [],
+    "tuning": "none",
     "table": 5010,
     "sysctls": {},
 }

@@ -11,6 +11,7 @@ DIRECTOR = {
     "director": True,
     "realserver": False,
     "interface": "eth0",
+    "gateway_interface": "eth1",
     "vips": [{"address": "192.0.2.10", "prefix": 32, "family": "ipv4"}],
     "forwards": {"ipv4": ["nat"], "ipv6": []},
 }
@@ -48,6 +49,7 @@ def realserver(view=None, **options):
 
 
 EXPIRE = {"net.ipv4.vs.expire_nodest_conn": "1"}
+SILENT = {"net.ipv4.conf.all.send_redirects": "0", "net.ipv4.conf.eth1.send_redirects": "0"}
 
 
 def sysctls(config):
@@ -60,7 +62,7 @@ def content(config, path):
 
 def test_a_nat_director_forwards_and_carries_the_vips():
     config = objects.director_objects(DIRECTOR, {})
-    assert sysctls(config) == EXPIRE | {"net.ipv4.ip_forward": "1"}
+    assert sysctls(config) == EXPIRE | SILENT | {"net.ipv4.ip_forward": "1"}
     assert config["addresses"] == [{"address": "192.0.2.10/32", "interface": "eth0"}]
     assert config["masked_units"] == ["ipvsadm.service"]
     assert "\nip_vs\n" in content(config, "/etc/modules-load.d/lvs-director.conf")
@@ -94,7 +96,7 @@ def test_an_ipv6_nat_director_keeps_its_router():
 
 def test_the_operators_sysctls_come_last_and_win():
     config = objects.director_objects(DIRECTOR, {"net.ipv4.ip_forward": 2, "net.ipv4.vs.sync_threshold": "3  50"})
-    assert sysctls(config) == EXPIRE | {"net.ipv4.ip_forward": "2", "net.ipv4.vs.sync_threshold": "3 50"}
+    assert sysctls(config) == EXPIRE | SILENT | {"net.ipv4.ip_forward": "2", "net.ipv4.vs.sync_threshold": "3 50"}
     assert "-net.ipv4.vs.sync_threshold = 3 50\n" in content(config, "/etc/sysctl.d/90-lvs-director.conf")
 
 

@@ -27,7 +27,7 @@ def test_it_names_every_variable_and_key():
     of_vrrp = (schema.VRRP, *of_tracks, schema.GARP, schema.NOTIFY, schema.INSTANCE)
     of_heartbeat = (schema.HEARTBEAT, schema.MEDIUM, schema.PING_GROUP)
     of_engines = (schema.KEEPALIVED, schema.LDIRECTORD, schema.MAILING, *of_heartbeat)
-    sections = (*of_services, *of_vrrp, *of_engines, schema.SYNC, schema.TIMEOUTS)
+    sections = (*of_services, *of_vrrp, *of_engines, schema.MASQUERADE, schema.SYNC, schema.TIMEOUTS)
     fields = [*schema.VARIABLES, *(field for section in sections for field in section.fields)]
     assert sorted(headings) == sorted(field.name for field in fields)
 
