@@ -17,6 +17,7 @@ SHORT = ("name", "health", "failover", "removed", "forwards", "schedulers")
 LONG = (
     "services",
     "marks",
+    "deliveries",
     "table",
     "vips",
     "watched",
@@ -90,7 +91,7 @@ def view(model: Mapping[str, Any], host: str) -> dict[str, Any]:
 
 def _view(host: str, cluster: Mapping[str, Any], director: Any, realserver: Any) -> dict[str, Any]:
     own = director or realserver
-    duties = realserver["duties"] if realserver else {"hidden_vips": [], "nat_flows": []}
+    duties = realserver["duties"] if realserver else {"hidden_vips": [], "hidden_networks": [], "nat_flows": []}
     return {
         "host": host,
         "cluster": cluster["name"],
@@ -104,6 +105,7 @@ def _view(host: str, cluster: Mapping[str, Any], director: Any, realserver: Any)
         "ipv6": own["ipv6"],
         **(_as_director(cluster, director) if director else NO_DIRECTOR),
         "hidden_vips": duties["hidden_vips"],
+        "hidden_networks": duties["hidden_networks"],
         "nat_flows": duties["nat_flows"],
         "gateways": dict(cluster["gateways"]),
         "directors": _names(cluster["directors"]),
@@ -119,6 +121,7 @@ def _view(host: str, cluster: Mapping[str, Any], director: Any, realserver: Any)
 NO_DIRECTOR: Mapping[str, Any] = {
     "table": [],
     "marks": [],
+    "deliveries": [],
     "watched": [],
     "vips": [],
     "moving": [],
@@ -144,6 +147,7 @@ def _as_director(cluster: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str
     return {
         "table": [] if watched else rows,
         "marks": json.loads(cluster["marks"]),
+        "deliveries": json.loads(cluster["deliveries"]),
         "watched": [{"row": row, **how} for row, how in zip(rows, watched)],
         "vips": [] if moved else [_vip(vip) for vip in vips],
         "moving": [{**_vip(vip), "stated": vip["stated"], "interface": name} for vip, name in moving if moved],
