@@ -171,8 +171,8 @@ options:
             default: ipv4
           type:
             description:
-              - V(local) makes the destination the host's own, without any interface that holds it. O(config.routes[].via)
-                means nothing then, and O(config.routes[].interface) is V(lo).
+              - V(local) makes the destination the host's own, without any interface that holds it.
+                O(config.routes[].via) means nothing then, and O(config.routes[].interface) is V(lo).
             type: str
             choices: [unicast, local]
             default: unicast

@@ -336,7 +336,9 @@ class NetworkAddress:
                 f"{show(value)} is not a network", "write one such as 192.168.0.0/24 or 2001:db8:1::/64"
             ) from None
         if str(network.network_address) != str(ipaddress.ip_address(text)):
-            raise Refused(f"{value} is an address within a network", f"write {network}, or {text}/{network.max_prefixlen}")
+            raise Refused(
+                f"{value} is an address within a network", f"write {network}, or {text}/{network.max_prefixlen}"
+            )
         sorts = (("loopback", network.is_loopback), ("multicast", network.is_multicast))
         for sort, is_it in (*sorts, ("link-local", network.is_link_local)):
             if is_it:

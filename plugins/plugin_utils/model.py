@@ -165,8 +165,12 @@ def _check_networks(
     services: Sequence[Service], hosts: Mapping[str, Host], settings: Mapping[str, Any], problems: Problems
 ) -> None:
     """A network has no host in it: whoever wants to reach that one would get a real server."""
-    found = [(address, f"the lvs_address of {one.name}") for one in hosts.values() for address in one.addresses.values()]
-    found += [(vip.address, f"the lvs_vrrp_address of {one.name}") for one in hosts.values() for vip in one.vrrp.values()]
+    found = [
+        (address, f"the lvs_address of {one.name}") for one in hosts.values() for address in one.addresses.values()
+    ]
+    found += [
+        (vip.address, f"the lvs_vrrp_address of {one.name}") for one in hosts.values() for vip in one.vrrp.values()
+    ]
     found += [(vip.address, "lvs_gateway_vip") for vip in vrrp.gateway_of(settings)]
     found += [(one.address, f"a real server of {service.path}") for service in services for one in service.real_servers]
     owners: dict[Address, str] = {}

@@ -68,9 +68,7 @@ def director_objects(
     )
 
 
-def _delivery(
-    deliveries: Iterable[Mapping[str, Any]], table: int
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def _delivery(deliveries: Iterable[Mapping[str, Any]], table: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Rules and routes by which what comes in with a mark is for this host, whatever its address.
 
     A filter that looks up the way back to a packet's source may do so with the packet's mark: the kernel's own with

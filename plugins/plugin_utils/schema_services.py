@@ -412,8 +412,8 @@ SERVICE = Section(
             " family), IPv4 and IPv6 may mix. A prefix length says how the address is put on the director's interface."
             " Where each family is used, every host that takes part needs an lvs_address of it. Beside fwmark it says"
             " which addresses directors hold and real servers of DR and TUN hide, no more.",
-            default_words="none; needed unless there is network, or fwmark stands alone. Prefix length 32 or 128, or the"
-            " one another service says for the same VIP",
+            default_words="none; needed unless there is network, or fwmark stands alone. Prefix length 32 or 128, or"
+            " the one another service says for the same VIP",
         ),
         Field(
             "network",

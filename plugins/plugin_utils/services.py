@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.lvs.cluster.plugins.plugin_utils import schema, watching
+from ansible_collections.lvs.cluster.plugins.plugin_utils.kinds import Network
 from ansible_collections.lvs.cluster.plugins.plugin_utils.members import (
     FAMILIES,
     FAMILY_WORDS,
@@ -21,7 +22,6 @@ from ansible_collections.lvs.cluster.plugins.plugin_utils.members import (
     known,
     miss_address,
 )
-from ansible_collections.lvs.cluster.plugins.plugin_utils.kinds import Network
 from ansible_collections.lvs.cluster.plugins.plugin_utils.problems import Problems
 from ansible_collections.lvs.cluster.plugins.plugin_utils.schema import NOT_YET, UNREADABLE, Address, Vip
 from ansible_collections.lvs.cluster.plugins.plugin_utils.schema_services import ANY_PROTOCOL

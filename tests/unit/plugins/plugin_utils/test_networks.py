@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Services by marks of ours beyond a group: whole networks, single client networks, port ranges; no VIP on directors."""
+"""Services by marks of ours beyond a group: networks, clients of single networks, port ranges; directors without VIPs."""
 
 from __future__ import annotations
 
@@ -153,9 +153,10 @@ class TestNetworks:
         assert (config["routes"], config["sysctls"]) == ([], [])
 
     def test_a_check_asks_the_first_port(self):
-        (one, two) = cluster(*inventory(farm(port=OMIT, ports=["8000-8100", 80]), lvs_health="keepalived"))[
-            "watched"
-        ] + cluster(*inventory(farm(), lvs_health="ldirectord"))["watched"]
+        (one, two) = (
+            cluster(*inventory(farm(port=OMIT, ports=["8000-8100", 80]), lvs_health="keepalived"))["watched"]
+            + cluster(*inventory(farm(), lvs_health="ldirectord"))["watched"]
+        )
         assert (one["check"]["type"], one["check"]["port"]) == ("tcp", 8000)
         assert (two["check"]["type"], two["check"]["port"]) == ("ping", None)
 
@@ -218,8 +219,8 @@ class TestClients:
     def test_one_network_twice_names_both(self):
         again = group(name="b", clients=["203.0.113.0/24", "198.51.100.0/24"])
         assert problems(*inventory(group(clients="198.51.100.0/24"), again)) == [
-            f"lvs_services[1] (b): 192.0.2.10 port 80 tcp for clients 198.51.100.0/24 is served by {WEB} already; keep one"
-            " of them, or change vip or port, or clients"
+            f"lvs_services[1] (b): 192.0.2.10 port 80 tcp for clients 198.51.100.0/24 is served by {WEB} already; keep"
+            " one of them, or change vip or port, or clients"
         ]
         (line,) = problems(*inventory(group(), group(name="b", clients="0.0.0.0/0")))
         assert line.startswith(f"lvs_services[1] (b): 192.0.2.10 port 80 tcp is served by {WEB} already")
@@ -379,14 +380,17 @@ REFUSED = {
     "no clients": (group(clients=[]), f"{WEB}.clients: is an empty list; name at least one network"),
     "clients of one family": (
         group(vip=["192.0.2.10", "2001:db8::10"], clients="198.51.100.0/24"),
-        f"{WEB}.clients: has no IPv6 network, and the service is IPv6 too; add one (::/0 is everybody), or make an entry"
-        " for each family",
+        f"{WEB}.clients: has no IPv6 network, and the service is IPv6 too; add one (::/0 is everybody), or make an"
+        " entry for each family",
     ),
     "clients of another family": (
         group(clients=["198.51.100.0/24", "2001:db8:77::/64"]),
         f"{WEB}.clients: 2001:db8:77::/64 is IPv6, and the service is not; leave it out",
     ),
-    "an unreadable client": (group(clients=["198.51.100.7"]), f"{WEB}.clients[0]: 198.51.100.7 lacks its prefix length"),
+    "an unreadable client": (
+        group(clients=["198.51.100.7"]),
+        f"{WEB}.clients[0]: 198.51.100.7 lacks its prefix length",
+    ),
 }
 
 
@@ -399,8 +403,8 @@ def test_what_cannot_work_is_one_line(described, text):
 def test_two_services_of_one_network():
     (line,) = problems(*inventory(farm(), farm(name="b", fwmark=2)))
     assert line == (
-        f"lvs_services[1] (b): 192.168.0.0/24 port 0 any is served by {FARM} already; keep one of them, or change network"
-        " or ports"
+        f"lvs_services[1] (b): 192.168.0.0/24 port 0 any is served by {FARM} already; keep one of them, or change"
+        " network or ports"
     )
     assert problems(*inventory(farm(), farm(name="b", fwmark=2, port=80))) == []
 
@@ -409,13 +413,13 @@ def test_a_plain_service_within_a_network_would_see_no_packet():
     plain = service(vip="192.168.0.7")
     (line,) = problems(*inventory(farm(), plain))
     assert line == (
-        f"lvs_services[1] (web): {FARM} marks every tcp port of 192.168.0.7, so that no packet would find this one; name"
-        " the ports there, or use group: true here too"
+        f"lvs_services[1] (web): {FARM} marks every tcp port of 192.168.0.7, so that no packet would find this one;"
+        " name the ports there, or use group: true here too"
     )
     (line,) = problems(*inventory(farm(port=OMIT, ports=["1-99"]), plain))
     assert line == (
-        f"lvs_services[1] (web): {FARM} marks the packets for 192.168.0.7 port 80 tcp, so that no packet would find this"
-        " one; use group: true here too"
+        f"lvs_services[1] (web): {FARM} marks the packets for 192.168.0.7 port 80 tcp, so that no packet would find"
+        " this one; use group: true here too"
     )
     for beside in (farm(port=81), farm(protocol="udp"), farm(clients="203.0.113.0/24"), farm(network="10.9.0.0/16")):
         assert problems(*inventory(beside, plain)) == []
