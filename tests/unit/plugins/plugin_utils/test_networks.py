@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Services by marks of ours beyond a group: networks, clients of single networks, port ranges; directors without VIPs."""
+"""Services by marks of ours beyond a group: networks, clients of their own, port ranges; directors without VIPs."""
 
 from __future__ import annotations
 
