@@ -171,8 +171,8 @@ CLUSTER_VARIABLES = (
     Field(
         "lvs_fwmark_reserved",
         ListOf(IntegerRange(1, MAX_MARK), single=True),
-        "Firewall marks that something else on the directors uses: group and network never make one. Each is a number, or"
-        ' a range in quotes such as "100-199". A fwmark that a service says needs no place here.',
+        "Firewall marks that something else on the directors uses: group and network never make one. Each is a number,"
+        ' or a range in quotes such as "100-199". A fwmark that a service says needs no place here.',
         default=(),
         default_words="none",
     ),
