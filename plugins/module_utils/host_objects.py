@@ -46,6 +46,9 @@ PRESENT = "present"
 SAVED = ".before-lvs"
 DIFFERS = " differs"
 
+# What stands before the destination of a route that leads to no gateway, as in ip-route(8).
+ROUTE_TYPES = ("local", "blackhole", "unreachable", "prohibit")
+
 _LINE = re.compile(r"^(?P<kind>[a-z]+) (?P<text>.*?)(?: \(was (?P<was>.*)\))?$")
 
 HEADER = """\
@@ -92,8 +95,10 @@ def _address_key(text: str) -> str:
 
 
 def _route_key(text: str) -> str:
-    """A route is its family, destination, table and metric; gateway and device are its value."""
+    """A route is its family, destination, table and metric; type, gateway and device are its value."""
     words = text.split()
+    if words[1] in ROUTE_TYPES:
+        del words[1]
     key = words[:2]
     for name in ("table", "metric"):
         if name in words:

@@ -12,9 +12,20 @@ from typing import Callable, Dict, Iterable, List, Match, NamedTuple, Optional, 
 
 from ansible_collections.lvs.cluster.plugins.module_utils import packets
 from ansible_collections.lvs.cluster.plugins.module_utils.files import read_text, write_atomically
-from ansible_collections.lvs.cluster.plugins.module_utils.host_objects import DIFFERS, SAVED, Key, Object, restored
+from ansible_collections.lvs.cluster.plugins.module_utils.host_objects import (
+    DIFFERS,
+    ROUTE_TYPES,
+    SAVED,
+    Key,
+    Object,
+    restored,
+)
 
 Run = Callable[[List[str]], Tuple[int, str, str]]
+
+
+# `ip -N` prints types of routes by their numbers (RTN_* of linux/rtnetlink.h).
+_TYPES = {"2": "local", "6": "blackhole", "7": "unreachable", "8": "prohibit"}
 
 
 class HostRefused(RuntimeError):
@@ -132,7 +143,12 @@ class HostSystem:
                     end = row.get(name, "all")
                     if end != "all":
                         words.append((word, "%s/%s" % (end, row[name + "len"]) if name + "len" in row else end))
-                words += [(name, str(row[name])) for name in ("ipproto", "sport", "fwmark") if name in row]
+                words += [(name, str(row[name])) for name in ("ipproto", "sport", "iif") if name in row]
+                if "sport_start" in row:
+                    words.append(("sport", "%(sport_start)d-%(sport_end)d" % row))
+                if "fwmark" in row:
+                    mark = "0x%x" % int(str(row["fwmark"]), 0)
+                    words.append(("fwmark", "%s/%s" % (mark, row["fwmask"]) if "fwmask" in row else mark))
                 rules.add(tuple(sorted(_numbered(words))))
         return rules
 
@@ -140,7 +156,8 @@ class HostSystem:
         routes = {}
         for family, table in tables:
             for row in self._json("-N", family, "route", "show", "table", table):
-                words = [family, row["dst"]]
+                kind = _TYPES.get(str(row.get("type")), str(row.get("type")))
+                words = [family, *([kind] if kind in ROUTE_TYPES else []), row["dst"]]
                 for name, word in (("gateway", "via"), ("dev", "dev"), ("metric", "metric")):
                     # The kernel gives an IPv6 route the metric 1024 when none is named.
                     if name in row and not (name == "metric" and family == "-6" and row[name] == 1024):

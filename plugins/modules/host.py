@@ -203,14 +203,20 @@ options:
             type: str
             choices: [ipv4, ipv6]
             default: ipv4
+          type:
+            description:
+              - V(local) makes the destination the host's own, without any interface that holds it.
+                O(config.routes[].via) means nothing then, and O(config.routes[].interface) is V(lo).
+            type: str
+            choices: [unicast, local]
+            default: unicast
           to:
             description: The destination.
             type: str
             default: default
           via:
-            description: The gateway.
+            description: The gateway. This or O(config.routes[].interface) is needed.
             type: str
-            required: true
           interface:
             description: The device. By default the kernel finds the one on which the gateway is.
             type: str
@@ -229,9 +235,14 @@ options:
             choices: [ipv4, ipv6]
             default: ipv4
           source:
-            description: The packets' source address.
+            description: The packets' source address. This or O(config.rules[].fwmark) is needed.
             type: str
-            required: true
+          fwmark:
+            description: The packets' firewall mark.
+            type: int
+          interface:
+            description: The interface by which packets come in; V(lo) for what the host itself sends.
+            type: str
           destination:
             description: The packets' destination address. By default any.
             type: str
@@ -240,8 +251,10 @@ options:
             type: str
             choices: [tcp, udp, sctp]
           source_port:
-            description: The packets' source port.
-            type: int
+            description:
+              - The packets' source port, or a range such as V(1024-65534). The kernel takes no 65535 here
+                (fib_rule_port_range_valid in include/net/fib_rules.h).
+            type: str
           table:
             description: The routing table to look up.
             type: int
@@ -487,7 +500,9 @@ def _address(row: Dict[str, Any]) -> str:
 
 
 def _route(row: Dict[str, Any]) -> str:
-    text = "%s %s via %s" % (FAMILY[row["family"]], row["to"], row["via"])
+    text = " ".join([FAMILY[row["family"]], *(["local"] if row["type"] == "local" else []), _end(row["to"])])
+    if row["via"]:
+        text += " via %s" % row["via"]
     if row["interface"]:
         text += " dev %s" % row["interface"]
     if row["table"]:
@@ -495,14 +510,26 @@ def _route(row: Dict[str, Any]) -> str:
     return text
 
 
+def _end(destination: str) -> str:
+    """A destination as `ip` prints it: that of one address without its prefix length."""
+    length = "/128" if ":" in destination else "/32"
+    return destination[: -len(length)] if destination.endswith(length) else destination
+
+
 def _rule(row: Dict[str, Any]) -> str:
-    text = "%s from %s" % (FAMILY[row["family"]], row["source"])
+    text = FAMILY[row["family"]]
+    if row["source"]:
+        text += " from %s" % row["source"]
+    if row["fwmark"]:
+        text += " fwmark 0x%x" % row["fwmark"]
+    if row["interface"]:
+        text += " iif %s" % row["interface"]
     if row["destination"]:
         text += " to %s" % row["destination"]
     if row["protocol"]:
         text += " ipproto %s" % row["protocol"]
     if row["source_port"]:
-        text += " sport %d" % row["source_port"]
+        text += " sport %s" % row["source_port"]
     return text + " lookup %d priority %d" % (row["table"], row["priority"])
 
 
@@ -795,11 +822,14 @@ def argument_spec() -> Dict[str, Any]:
         "sysctls": rows(name=name, value=name, unless=text, optional={"type": "bool", "default": False}),
         "packets": {"type": "dict", "apply_defaults": True, "options": {chain: words() for chain in packets.CHAINS}},
         "addresses": rows(address=name, interface=name),
-        "routes": rows(family=family, to={"type": "str", "default": "default"}, via=name, interface=text,
-                       table={"type": "int"}),
-        "rules": rows(family=family, source=name, destination=text,
-                      protocol={"type": "str", "choices": ["tcp", "udp", "sctp"]}, source_port={"type": "int"},
-                      table={"type": "int", "required": True}, priority={"type": "int", "required": True}),
+        "routes": {**rows(family=family, to={"type": "str", "default": "default"}, via=text, interface=text,
+                          type={"type": "str", "choices": ["unicast", "local"], "default": "unicast"},
+                          table={"type": "int"}),
+                   "required_one_of": [["via", "interface"]]},
+        "rules": {**rows(family=family, source=text, destination=text, fwmark={"type": "int"}, interface=text,
+                         protocol={"type": "str", "choices": ["tcp", "udp", "sctp"]}, source_port=text,
+                         table={"type": "int", "required": True}, priority={"type": "int", "required": True}),
+                  "required_one_of": [["source", "fwmark"]]},
         "files": rows(path={"type": "path", "required": True}, content=name, mode={"type": "str", "default": "0644"},
                       redact=text),
         "secret_files": rows(path={"type": "path", "required": True},

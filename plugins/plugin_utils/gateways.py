@@ -78,7 +78,7 @@ def check_masquerade(
 
 def check_helpers(services: Sequence[Service], problems: Problems) -> None:
     """Report more ports than the kernel's module can be told."""
-    ports = sorted({port for service in services if service.helper for port in service.ports})
+    ports = sorted({port for service in services if service.helper for port, _ in service.ports})
     if len(ports) > HELPER_PORTS:
         problems.add(
             "lvs_services",
@@ -143,7 +143,7 @@ def plan_helpers(services: Iterable[Service]) -> list[dict[str, Any]]:
         for service in services
         if service.helper
         for vip in service.vips
-        for port in service.ports
+        for port, _ in service.ports
     ]
 
 

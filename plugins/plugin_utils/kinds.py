@@ -334,6 +334,38 @@ class VipAddress:
         return Vip(address, int(length))
 
 
+Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
+
+
+@dataclass(frozen=True)
+class NetworkAddress:
+    """A network of unicast addresses, or all of a family."""
+
+    def words(self) -> str:
+        return "network, address/prefix"
+
+    def read(self, value: Any, path: str, report: Report) -> Network:
+        text, slash, _length = value.partition("/") if isinstance(value, str) else (value, "", "")
+        try:
+            if not slash and isinstance(text, str):
+                one = ipaddress.ip_network(text)
+                raise Refused(f"{text} lacks its prefix length", f"write {one} for this address alone")
+            network = ipaddress.ip_network(value if slash else "", strict=False)
+        except ValueError:
+            raise Refused(
+                f"{show(value)} is not a network", "write one such as 192.168.0.0/24 or 2001:db8:1::/64"
+            ) from None
+        if str(network.network_address) != str(ipaddress.ip_address(text)):
+            raise Refused(
+                f"{value} is an address within a network", f"write {network}, or {text}/{network.max_prefixlen}"
+            )
+        sorts = (("loopback", network.is_loopback), ("multicast", network.is_multicast))
+        for sort, is_it in (*sorts, ("link-local", network.is_link_local)):
+            if is_it:
+                raise Refused(f"{value} is a network of {sort} addresses", "write one of unicast addresses")
+        return network
+
+
 @dataclass(frozen=True)
 class ListOf:
     """A list of values of one kind; where said, a single value stands for a list of one."""

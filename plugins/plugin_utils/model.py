@@ -23,6 +23,7 @@ from ansible_collections.lvs.cluster.plugins.plugin_utils import (
     vrrp,
     watching_ldirectord,
 )
+from ansible_collections.lvs.cluster.plugins.plugin_utils.claims import check_claims
 from ansible_collections.lvs.cluster.plugins.plugin_utils.members import (
     FAMILIES,
     FULL_PREFIX,
@@ -42,10 +43,13 @@ from ansible_collections.lvs.cluster.plugins.plugin_utils.members import (
 from ansible_collections.lvs.cluster.plugins.plugin_utils.problems import InventoryError, Problems
 from ansible_collections.lvs.cluster.plugins.plugin_utils.schema import Address
 from ansible_collections.lvs.cluster.plugins.plugin_utils.services import (
+    EVERY_PORT,
+    Ports,
     Service,
     check_services,
     prefixes,
     read_services,
+    span_words,
 )
 
 
@@ -86,6 +90,9 @@ def _build_cluster(member: Members, hostvars: HostVars, groups: Groups, problems
     services = read_services(settings, member, hosts, hostvars, problems)
     services = marks.with_marks(services, settings, problems)
     check_services(services, problems)
+    check_claims(services, problems)
+    _check_vipless(settings, services, problems)
+    _check_networks(services, hosts, settings, problems)
     _check_hosts(member, hosts, services, problems)
     vips = _vips(services, prefixes(services, problems))
     vrrp.check_unused(settings, problems)
@@ -150,6 +157,41 @@ def _check_hosts(member: Members, hosts: Mapping[str, Host], services: Sequence[
     _check_outsiders(services, vips, problems)
 
 
+def _check_vipless(settings: Mapping[str, Any], services: Sequence[Service], problems: Problems) -> None:
+    if settings["lvs_vipless"] and services and not any(service.by_mark for service in services):
+        problems.add(
+            "lvs_vipless",
+            "no service has a firewall mark, and without one a director must hold the VIP",
+            "give services group: true, network or fwmark, or leave it out",
+        )
+
+
+def _check_networks(
+    services: Sequence[Service], hosts: Mapping[str, Host], settings: Mapping[str, Any], problems: Problems
+) -> None:
+    """A network has no host in it: whoever wants to reach that one would get a real server."""
+    found = [
+        (address, f"the lvs_address of {one.name}") for one in hosts.values() for address in one.addresses.values()
+    ]
+    found += [
+        (vip.address, f"the lvs_vrrp_address of {one.name}") for one in hosts.values() for vip in one.vrrp.values()
+    ]
+    found += [(vip.address, "lvs_gateway_vip") for vip in vrrp.gateway_of(settings)]
+    found += [(one.address, f"a real server of {service.path}") for service in services for one in service.real_servers]
+    owners: dict[Address, str] = {}
+    for address, what in found:
+        owners.setdefault(address, what)
+    for service in services:
+        for network in service.networks:
+            inside = next(((address, what) for address, what in owners.items() if address in network), None)
+            if inside and network.prefixlen:
+                problems.add(
+                    f"{service.path}.network",
+                    f"{network} has {inside[0]} in it, {inside[1]}: packets for the host itself would be balanced",
+                    "name a network of virtual addresses alone",
+                )
+
+
 def _check_director(host: Host, families: Mapping[str, str], problems: Problems) -> None:
     if host.interface is None:
         problems.add_for(
@@ -201,7 +243,8 @@ def _as_cluster(
         "forwards": _forwards((service.family, service.forward) for service in services),
         "schedulers": sorted({str(service.scheduler) for service in services}),
         "services": [_as_service(service) for service in services],
-        "marks": marks.plan_marks(services),
+        "marks": marks.plan_marks(services, _own_addresses(hosts)),
+        "deliveries": marks.plan_deliveries(services),
         "masquerade": gateways.plan_masquerade(
             settings, hosts.values(), [hosts[name] for name in member.directors], services, vips, gateway_vips
         ),
@@ -219,6 +262,14 @@ def _as_cluster(
     }
 
 
+def _own_addresses(hosts: Mapping[str, Host]) -> list[Address]:
+    return [
+        address
+        for host in hosts.values()
+        for address in (*host.addresses.values(), *(vip.address for vip in host.vrrp.values()))
+    ]
+
+
 def _ranked(member: Members, hosts: Mapping[str, Host], settings: Mapping[str, Any]) -> list[str]:
     """Return the directors, the one that is meant to be active first."""
     if settings["lvs_failover"] not in vrrp.MOVERS:
@@ -228,9 +279,10 @@ def _ranked(member: Members, hosts: Mapping[str, Host], settings: Mapping[str, A
 
 
 def _vips(services: Sequence[Service], lengths: Mapping[Address, int]) -> list[dict[str, Any]]:
+    """Return the addresses that directors hold, or that move between them."""
     unique: dict[Address, dict[str, Any]] = {}
     for service in services:
-        for vip in service.vips:
+        for vip in () if service.vipless else service.vips:
             unique.setdefault(
                 vip.address,
                 {
@@ -294,6 +346,7 @@ class Duties:
 
     def __init__(self, director: bool) -> None:
         self._director = director
+        self._networks: dict[tuple[Any, ...], dict[str, Any]] = {}
         self._hidden: dict[tuple[Any, ...], dict[str, Any]] = {}
         self._flows: dict[tuple[Any, ...], dict[str, Any]] = {}
         self._forwards: set[tuple[str, str]] = set()
@@ -305,32 +358,34 @@ class Duties:
             return
         if forward == "nat":
             # Behind a mark the server answers from the ports that clients name, and with a helper from any.
-            for own in (service.ports or [0]) if service.by_mark else [0 if service.helper else port]:
+            own = EVERY_PORT if service.helper else (port, port)
+            for span in (service.ports or [EVERY_PORT]) if service.by_mark else [own]:
                 flow = {
                     "family": service.family,
                     "address": str(address),
                     "protocol": service.protocol,
-                    "port": own,
+                    "port": _port(span),
                 }
                 self._flows.setdefault(tuple(flow.values()), flow)
             return
         tunnel = service.tunnel if forward == "tun" else None
         outer = FAMILIES[address.version]
+        how = {
+            "family": service.family,
+            "forward": forward,
+            "tunnel": dict(tunnel) if tunnel else None,
+            "outer": outer,
+        }
+        key = (forward, *(tunnel or {}).values(), outer)
         for vip in service.vips:
-            self._hidden.setdefault(
-                (vip.address, forward, *(tunnel or {}).values(), outer),
-                {
-                    "address": str(vip.address),
-                    "family": service.family,
-                    "forward": forward,
-                    "tunnel": dict(tunnel) if tunnel else None,
-                    "outer": outer,
-                },
-            )
+            self._hidden.setdefault((vip.address, *key), {"address": str(vip.address), **how})
+        for network in service.networks:
+            self._networks.setdefault((network, *key), {"network": str(network), **how})
 
     def record(self) -> dict[str, Any]:
         return {
             "hidden_vips": list(self._hidden.values()),
+            "hidden_networks": list(self._networks.values()),
             "nat_flows": [flow for flow in self._flows.values() if not self._covered(flow)],
             "forwards": _forwards(self._forwards),
         }
@@ -348,7 +403,9 @@ def _as_service(service: Service) -> dict[str, Any]:
         "path": service.path,
         "family": service.family,
         "vips": [str(vip.address) for vip in service.vips],
-        "ports": list(service.ports),
+        "networks": [str(network) for network in service.networks],
+        "clients": [str(network) for network in service.clients],
+        "ports": [_port(span) for span in service.ports],
         "protocol": service.protocol,
         "fwmark": service.fwmark,
         "forward": service.forward,
@@ -360,10 +417,15 @@ def _as_service(service: Service) -> dict[str, Any]:
     }
 
 
+def _port(span: Ports) -> int | str:
+    """Return a port as its number, a range as words."""
+    return span[0] if span[0] == span[1] else span_words(span)
+
+
 def _identity(service: Service) -> dict[str, Any]:
     if service.by_mark:
         return {"fwmark": service.fwmark, "family": service.family}
-    (vip,), (port,) = service.vips, service.ports
+    (vip,), ((port, _),) = service.vips, service.ports
     return {"address": str(vip.address), "port": port, "protocol": service.protocol}
 
 

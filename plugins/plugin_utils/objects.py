@@ -8,7 +8,7 @@ Pure: the view says what the host is, the options are the role's own variables.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ansible_collections.lvs.cluster.plugins.module_utils import kernel_modules, table
@@ -28,8 +28,12 @@ from ansible_collections.lvs.cluster.plugins.plugin_utils.problems import Object
 # only one, so they are masked.
 MASKED = ["ipvsadm.service"]
 
-# The kernel's number of the table main (ip-route(8)).
+# The kernel's numbers of the tables main and local (ip-route(8)).
 MAIN_TABLE = 254
+LOCAL_TABLE = 255
+
+# The kernel takes no port 65535 in a rule (include/net/fib_rules.h).
+LAST_PORT_OF_RULES = 65534
 
 UNLESS_KEEPALIVED = "systemctl is-active --quiet keepalived"
 
@@ -40,15 +44,21 @@ EXPIRE = {"net.ipv4.vs.expire_nodest_conn": 1}
 
 
 def director_objects(
-    view: dict[str, Any], sysctls: dict[str, Any], conn_tab_bits: int = 0, gateway: bool = False
+    view: dict[str, Any],
+    sysctls: dict[str, Any],
+    conn_tab_bits: int = 0,
+    gateway: bool = False,
+    delivery_table: int = 5020,
 ) -> dict[str, Any]:
     """What a director has beside its table: forwarding, rules for packets, and the VIPs on its interface.
 
     :param conn_tab_bits: the size of the kernel's connection table as a power of two; 0 leaves it to the kernel.
     :param gateway: the director is the real servers' gateway, whatever the forwarding method.
+    :param delivery_table: the number of the routing table for packets to addresses that no interface holds.
     """
     require(view, "director")
     options = [f"options ip_vs conn_tab_bits={conn_tab_bits}"] if conn_tab_bits else []
+    rules, routes = _delivery(view.get("deliveries", ()), delivery_table)
     return config_of(
         "director",
         module_options=options + gateways.helper_options(view),
@@ -63,9 +73,26 @@ def director_objects(
         addresses=[
             {"address": f"{vip['address']}/{vip['prefix']}", "interface": view["interface"]} for vip in view["vips"]
         ],
+        rules=rules,
+        routes=routes,
         moving=moving_vips(view),
         masked_units=MASKED,
     )
+
+
+def _delivery(deliveries: Iterable[Mapping[str, Any]], table: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Rules and routes by which what comes in with a mark is for this host, whatever its address.
+
+    A filter that looks up the way back to a packet's source may do so with the packet's mark: the kernel's own with
+    src_valid_mark, which WireGuard's wg-quick sets, and firewalld's for IPv6. It would find that the source is this
+    host, and drop the packet. Such a lookup begins at lo, as one for what the host itself sends.
+    """
+    rules = []
+    for one in deliveries:
+        rules.append({**one, "interface": "lo", "table": MAIN_TABLE, "priority": table - 1})
+        rules.append({**one, "table": table, "priority": table})
+    families = sorted({one["family"] for one in deliveries})
+    return rules, [{"family": family, "type": "local", "interface": "lo", "table": table} for family in families]
 
 
 def keepalived_objects(view: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
@@ -251,11 +278,13 @@ def realserver_objects(view: dict[str, Any], options: dict[str, Any]) -> dict[st
     gue_ports: list[dict[str, Any]] = []
     addresses: list[dict[str, str]] = []
     sysctls: dict[str, Any] = {}
-    if any(vip["family"] == "ipv4" for vip in view["hidden_vips"]):
+    hidden = [*view["hidden_vips"], *view.get("hidden_networks", ())]
+    local = []
+    if any(vip["family"] == "ipv4" for vip in hidden):
         # Both hold for every device as the larger of `all` and the device's own value.
         sysctls["net.ipv4.conf.all.arp_ignore"] = 1
         sysctls["net.ipv4.conf.all.arp_announce"] = 2
-    for vip in view["hidden_vips"]:
+    for vip in hidden:
         device = options["device"]
         if vip["forward"] == "tun":
             unpacker = tunnels.unpacker(vip, view)
@@ -270,10 +299,13 @@ def realserver_objects(view: dict[str, Any], options: dict[str, Any]) -> dict[st
                 sysctls[f"net.ipv4.conf.{device}.rp_filter"] = gateways.LOOSE
         elif device != "lo" and {"name": device, "type": "dummy"} not in links:
             links.append({"name": device, "type": "dummy"})
-        prefix = 32 if vip["family"] == "ipv4" else 128
-        address = {"address": f"{vip['address']}/{prefix}", "interface": device}
-        if address not in addresses:
-            addresses.append(address)
+        if "address" in vip:
+            prefix = 32 if vip["family"] == "ipv4" else 128
+            address = {"address": f"{vip['address']}/{prefix}", "interface": device}
+            if address not in addresses:
+                addresses.append(address)
+        else:
+            local += _whole_network(vip)
     rules, routes = _way_back(view, options)
     more_rules, more_routes = realserver_options.gateways(view, options)
     return config_of(
@@ -288,8 +320,20 @@ def realserver_objects(view: dict[str, Any], options: dict[str, Any]) -> dict[st
         },
         addresses=addresses,
         rules=rules + more_rules,
-        routes=routes + more_routes,
+        routes=[*local, *routes, *more_routes],
     )
+
+
+def _whole_network(hidden: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The route by which a network is this host's own. Everything there is cannot be: nothing else could be reached.
+
+    Only in the table local it counts for the source of replies too. With arp_ignore=1 an address is not answered for
+    unless the card that is asked holds it.
+    """
+    if hidden["network"].endswith("/0"):
+        return []
+    route = {"family": hidden["family"], "type": "local", "to": hidden["network"], "interface": "lo"}
+    return [{**route, "table": LOCAL_TABLE}]
 
 
 def _way_back(view: dict[str, Any], options: dict[str, Any]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -297,7 +341,8 @@ def _way_back(view: dict[str, Any], options: dict[str, Any]) -> tuple[list[dict[
     mode, flows = options["gateway"], view["nat_flows"]
     families = {flow["family"] for flow in flows}
     if mode == "default":
-        families |= {vip["family"] for vip in view["hidden_vips"] if vip["forward"] == "dr"}
+        hidden = [*view["hidden_vips"], *view.get("hidden_networks", ())]
+        families |= {one["family"] for one in hidden if one["forward"] == "dr"}
     if mode == "none" or not families:
         return [], []
     if mode == "default" and not options["replace_default_route"]:
@@ -317,18 +362,24 @@ def _way_back(view: dict[str, Any], options: dict[str, Any]) -> tuple[list[dict[
         routes.append({"family": family, "via": gateway, **({"table": table} if table else {})})
     if mode == "policy":
         rules = [*_to_directors(view, {route["family"]: route["via"] for route in routes}, options["table"])]
-        rules += [
-            {
-                "family": flow["family"],
-                "source": flow["address"],
-                **({"protocol": flow["protocol"]} if flow["protocol"] else {}),
-                "source_port": flow["port"],
-                "table": options["table"],
-                "priority": options["table"],
-            }
-            for flow in flows
-        ]
+        unique = {
+            tuple(sorted(rule.items())): rule for rule in (_way_back_rule(flow, options["table"]) for flow in flows)
+        }
+        rules += unique.values()
     return rules, routes
+
+
+def _way_back_rule(flow: dict[str, Any], table: int) -> dict[str, Any]:
+    port = str(flow["port"])
+    nameable = port != "0" and int(port.rpartition("-")[2]) <= LAST_PORT_OF_RULES
+    return {
+        "family": flow["family"],
+        "source": flow["address"],
+        **({"protocol": flow["protocol"]} if flow["protocol"] else {}),
+        **({"source_port": flow["port"]} if nameable else {}),
+        "table": table,
+        "priority": table,
+    }
 
 
 def _to_directors(view: dict[str, Any], gateways: dict[str, str], table: int) -> Iterator[dict[str, Any]]:

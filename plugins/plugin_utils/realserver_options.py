@@ -44,7 +44,7 @@ REDIRECT = Section(
         Field("port", Integer(1, MAX_PORT), "The service's port.", default=REQUIRED),
         Field("to", Integer(1, MAX_PORT), "The port that the server listens on.", default=REQUIRED),
         Field("protocol", Word(PROTOCOLS), "The protocol.", default="tcp"),
-        Field("vip", Text(), "A VIP, or any.", default_words="every VIP that this host hides"),
+        Field("vip", Text(), "A VIP, or any.", default_words="every VIP and network that this host hides"),
     ),
 )
 
@@ -80,13 +80,14 @@ def redirects(view: View, value: Any) -> list[str]:
     problems = Problems()
     rows = _read("realserver_redirect", REDIRECT, value, problems)
     hidden = {vip["address"]: vip["family"] for vip in view["hidden_vips"]}
+    hidden |= {one["network"]: one["family"] for one in view.get("hidden_networks", ())}
     if rows and view["director"]:
         problems.add(
             "realserver_redirect",
             "a director would redirect the packets before IPVS sees them",
             "leave it out on directors, and let the server listen on the service's port",
         )
-    named, everything = [], []
+    named, networks, everything = [], [], []
     seen: dict[tuple[str, str, int], str] = {}
     for path, row in rows:
         if row["port"] == row["to"]:
@@ -100,11 +101,14 @@ def redirects(view: View, value: Any) -> list[str]:
                 everything.append(f"{ports} redirect to :{row['to']}")
                 continue
             word = WORDS[hidden[address]]
+            if "/" in address:
+                networks.append(f"{word} daddr {address} {ports} redirect to :{row['to']}")
+                continue
             target = address if word == "ip" else f"[{address}]"
             named.append(f"{word} daddr {address} {ports} dnat {word} to {target}:{row['to']}")
     _refuse(view, problems)
     # The first rule that matches decides.
-    return named + everything
+    return named + networks + everything
 
 
 def _vips(said: str | None, hidden: Mapping[str, str], path: str, problems: Problems) -> list[str]:
@@ -117,7 +121,8 @@ def _vips(said: str | None, hidden: Mapping[str, str], path: str, problems: Prob
                 "this host hides no VIP whose packets it could redirect",
                 "add vip: any for every packet that comes in for the port, or leave the entry out",
             )
-        return list(hidden)
+        # Everything is nobody's network: then no packet is for another address.
+        return [ANY] if any(one.endswith("/0") for one in hidden) else list(hidden)
     try:
         address = str(ipaddress.ip_address(said))
     except ValueError:

@@ -174,8 +174,8 @@ CLUSTER_VARIABLES = (
     Field(
         "lvs_fwmark_reserved",
         ListOf(IntegerRange(1, MAX_MARK), single=True),
-        "Firewall marks that something else on the directors uses: group never makes one of them. Each is a number, or"
-        ' a range in quotes such as "100-199". A fwmark that a service says needs no place here.',
+        "Firewall marks that something else on the directors uses: group and network never make one. Each is a number,"
+        ' or a range in quotes such as "100-199". A fwmark that a service says needs no place here.',
         default=(),
         default_words="none",
     ),
@@ -269,9 +269,12 @@ CLUSTER_VARIABLES = (
     Field(
         "lvs_vipless",
         Boolean(),
-        "Accept traffic for addresses that no interface has (transparent proxy).",
+        "Directors hold no VIP of services by firewall mark (group, fwmark): they take in what has the mark (Horms'"
+        " method). A router must send the VIPs to the director, since nobody answers ARP for them. Then replies of DR"
+        " real servers may pass the director, because their source is no address of its own. VIPs of services without"
+        " a mark are held and moved as ever; a network never is.",
         default=False,
-        later=True,
+        source="LVS-HOWTO, VIP-less director",
     ),
 )
 

@@ -14,8 +14,10 @@ from ansible_collections.lvs.cluster.plugins.plugin_utils.kinds import (
     HostAddress,
     Integer,
     IntegerOr,
+    IntegerRange,
     Lines,
     ListOf,
+    NetworkAddress,
     Number,
     Section,
     Text,
@@ -58,7 +60,13 @@ SCHEDULERS = (
 
 SCHEDULER_FLAGS = {"sh": ("sh-fallback", "sh-port"), "mh": ("mh-fallback", "mh-port")}
 
-PROTOCOLS = (Choice("tcp", "TCP"), Choice("udp", "UDP"), Choice("sctp", "SCTP"))
+ANY_PROTOCOL = "any"
+PROTOCOLS = (
+    Choice("tcp", "TCP"),
+    Choice("udp", "UDP"),
+    Choice("sctp", "SCTP"),
+    Choice(ANY_PROTOCOL, "all three, in one row; with group or network only"),
+)
 
 _THRESHOLD = Integer(0, MAX_THRESHOLD, "connections")
 
@@ -435,20 +443,40 @@ SERVICE = Section(
             " family), IPv4 and IPv6 may mix. A prefix length says how the address is put on the director's interface."
             " Where each family is used, every host that takes part needs an lvs_address of it. Beside fwmark it says"
             " which addresses directors hold and real servers of DR and TUN hide, no more.",
-            default_words="none; needed unless fwmark stands alone. Prefix length 32 or 128, or the one another service"
-            " says for the same VIP",
+            default_words="none; needed unless there is network, or fwmark stands alone. Prefix length 32 or 128, or"
+            " the one another service says for the same VIP",
         ),
-        Field("network", Text(), "A whole network of VIPs, by firewall mark, in place of vip.", later=True),
+        Field(
+            "network",
+            ListOf(NetworkAddress(), single=True),
+            "A whole network of virtual addresses in place of vip, or a list of them: one service by firewall mark for"
+            " each family, as with group. No host holds the addresses and nobody answers ARP for them: a router sends"
+            " the network to the director, which takes in the packets that have the mark. Real servers of DR and TUN"
+            " take in the whole network. It has no host of the cluster in it. 0.0.0.0/0 (::/0) is everything that"
+            " passes the director, as for a transparent cache: what is for or from hosts of the cluster is left alone,"
+            " and real servers take in nothing by themselves (realserver_redirect of the role realserver does it). Of"
+            " two services the one with the smaller network has the packet; a VIP of a group is the smallest.",
+            source="LVS-HOWTO, transparent proxy (Horms' method)",
+        ),
+        Field(
+            "clients",
+            ListOf(NetworkAddress(), single=True),
+            "Only packets that come from these networks, with group or network: others have real servers of their own"
+            " for the same VIP and port in another service, or find none. Of two services for the same packet the one"
+            " with the smaller network of clients has it. Each family of the service needs one at least.",
+            default_words="everybody",
+        ),
         Field(
             "port",
             Integer(0, MAX_PORT),
-            "The port. 0 means every port no other service of the VIP has, and needs persistence or group. Either this"
-            " or ports.",
+            "The port. 0 means every port no other service of the VIP has, and needs persistence, group or network."
+            " Either this or ports.",
         ),
         Field(
             "ports",
-            ListOf(Integer(1, MAX_PORT), single=True),
-            "Several ports: separate services that are otherwise alike. Either this or port.",
+            ListOf(IntegerRange(1, MAX_PORT), single=True),
+            "Several ports: separate services that are otherwise alike; with group or network one service, and ranges"
+            ' may be among them, in quotes ("1024-65535"). Either this or port.',
         ),
         Field(
             "group",
@@ -463,8 +491,9 @@ SERVICE = Section(
             "fwmark",
             Integer(1, MAX_MARK),
             "The firewall mark of the service. Alone: somebody else marks the packets, for example your own nftables"
-            " rules, and the mark says all, so that port, ports and protocol are refused. With group: the mark to set.",
-            default_words="none; with group made from the name",
+            " rules, and the mark says all, so that port, ports and protocol are refused. With group or network: the"
+            " mark to set.",
+            default_words="none; with group or network made from the name",
             source="ipvsadm(8) --fwmark-service",
         ),
         Field(
@@ -477,7 +506,7 @@ SERVICE = Section(
         Field(
             "protocol",
             Word(PROTOCOLS),
-            "The transport protocol; with group the one whose packets are marked.",
+            "The transport protocol; with group or network the one whose packets are marked.",
             default="tcp",
         ),
         Field(

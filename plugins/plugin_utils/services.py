@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What is served: each item of lvs_services is judged, and becomes one service for every VIP and port.
 
-An item with a firewall mark becomes one for every family instead, and its VIPs and ports are what belongs to it.
+An item with a firewall mark becomes one for every family instead, and its VIPs, networks and ports are what belongs to
+it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.lvs.cluster.plugins.plugin_utils import schema, watching
+from ansible_collections.lvs.cluster.plugins.plugin_utils.kinds import Network
 from ansible_collections.lvs.cluster.plugins.plugin_utils.members import (
     FAMILIES,
     FAMILY_WORDS,
@@ -22,10 +24,15 @@ from ansible_collections.lvs.cluster.plugins.plugin_utils.members import (
 )
 from ansible_collections.lvs.cluster.plugins.plugin_utils.problems import Problems
 from ansible_collections.lvs.cluster.plugins.plugin_utils.schema import UNREADABLE, Address, Vip
-from ansible_collections.lvs.cluster.plugins.plugin_utils.schema_services import GUE_PORT
+from ansible_collections.lvs.cluster.plugins.plugin_utils.schema_services import ANY_PROTOCOL, GUE_PORT
 
 PROTOCOL = "tcp"
 """The one that an entry has which says none."""
+
+Ports = tuple[int, int]
+"""The first and the last of a range, most often the same. (0, 0) is every port."""
+
+EVERY_PORT: Ports = (0, 0)
 
 
 @dataclass(frozen=True)
@@ -52,10 +59,16 @@ class Service:
     family: str
     vips: Sequence[Vip]
     """What clients use: without a mark exactly one."""
-    ports: Sequence[int]
-    """What clients use: without a mark exactly one, none where only a mark set elsewhere says it. 0 is every port."""
+    networks: Sequence[Network]
+    """What clients use in place of VIPs."""
+    clients: Sequence[Network]
+    """Whose packets these are; empty for everybody's."""
+    ports: Sequence[Ports]
+    """What clients use: without a mark exactly one port, none where only a mark set elsewhere says it."""
     protocol: str | None
-    """None where only a mark set elsewhere says it."""
+    """None for every one, and where only a mark set elsewhere says it."""
+    vipless: bool
+    """Directors hold none of its addresses, and take in what has its mark."""
     by_mark: bool
     group: bool
     """The mark is ours to set."""
@@ -97,27 +110,19 @@ def read_services(
             names[read["name"]] = path
         entry = Entry(path, read, hosts, member, inventory, problems, homeless, owners)
         _check_entry(entry, settings["lvs_health"])
-        services.extend(_expand(entry))
+        services.extend(_expand(entry, bool(settings["lvs_vipless"])))
     for (host, family), path in homeless.items():
         miss_address(hosts[host], family, f"is a real server of {path}", problems)
     return services
 
 
 def check_services(services: Sequence[Service], problems: Problems) -> None:
-    """Check what two services of a cluster cannot share."""
-    keys: dict[tuple[Any, ...], Service] = {}
+    """Check which names and marks two services of a cluster cannot share."""
+    marks: dict[tuple[Any, ...], Service] = {}
     names: dict[str, Service] = {}
-    _check_shadows(services, problems)
     _check_gre(services, problems)
     for service in services:
-        for vip, port in _claims(service):
-            other = keys.setdefault((vip, port, service.protocol), service)
-            if service.protocol and other.path != service.path:
-                what = f"{vip} port {port} {service.protocol}"
-                problems.add(
-                    service.path, f"{what} is served by {other.path} already", "keep one of them, or change vip or port"
-                )
-        other = keys.setdefault(("fwmark", service.fwmark, service.family), service)
+        other = marks.setdefault((service.fwmark, service.family), service)
         if service.fwmark and other.path != service.path:
             problems.add(
                 f"{service.path}.fwmark",
@@ -149,33 +154,6 @@ def _check_gre(services: Sequence[Service], problems: Problems) -> None:
                     f"{service.path}.tunnel.checksum",
                     f"is not what {other.path} says, and a real server takes gre packets of one sort only",
                     "say the same in both, or use type: gue",
-                )
-
-
-def _claims(service: Service) -> Iterator[tuple[Address, int]]:
-    """Yield the VIPs and ports whose packets the service takes, as far as the inventory says them."""
-    for vip in service.vips:
-        for port in () if service.by_mark and not service.group else service.ports:
-            yield vip.address, port
-
-
-def _check_shadows(services: Sequence[Service], problems: Problems) -> None:
-    """Report services whose packets all get a mark: the kernel looks for marks first and never gets to them."""
-    every = {
-        (vip, service.protocol): service
-        for service in services
-        if service.group
-        for vip, port in _claims(service)
-        if port == 0
-    }
-    for service in services:
-        for vip, port in () if service.by_mark else _claims(service):
-            other = every.get((vip, service.protocol))
-            if other and port:
-                problems.add(
-                    service.path,
-                    f"{other.path} marks every {service.protocol} port of {vip}, so that no packet would find this one",
-                    "name the ports there, or use group: true here too",
                 )
 
 
@@ -214,14 +192,19 @@ class Entry:
     owners: Mapping[Address, str]
     """Whose address is whose, among the cluster's hosts."""
     vips: list[Vip] = field(init=False)
-    ports: list[int] = field(init=False)
+    networks: list[Network] = field(init=False)
+    clients: list[Network] = field(init=False)
+    ports: list[Ports] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.vips = [vip for vip in self.read["vip"] or () if vip is not UNREADABLE]
-        listed = self.read["ports"] or (() if self.read["port"] in (None, UNREADABLE) else (self.read["port"],))
-        self.ports = list(dict.fromkeys(port for port in listed if port is not UNREADABLE))
+        self.vips, self.networks, self.clients = (
+            [one for one in self.read[key] or () if one is not UNREADABLE] for key in ("vip", "network", "clients")
+        )
+        port = self.read["port"]
+        listed = self.read["ports"] or (() if port in (None, UNREADABLE) else ((port, port),))
+        self.ports = list(dict.fromkeys(span for span in listed if span is not UNREADABLE))
         if self.marked_elsewhere:
-            self.ports = [0]
+            self.ports = [EVERY_PORT]
 
     def wrong(self, key: str, wrong: str, mend: str) -> None:
         self.problems.add(self.path + key, wrong, mend)
@@ -231,23 +214,34 @@ class Entry:
         return self.read["forward"] or ""
 
     @property
+    def group(self) -> bool:
+        """Tell whether the mark is ours to set."""
+        return bool(self.read["group"]) or self.read["network"] is not None
+
+    @property
     def by_mark(self) -> bool:
-        return bool(self.read["group"]) or self.read["fwmark"] is not None
+        return self.group or self.read["fwmark"] is not None
 
     @property
     def marked_elsewhere(self) -> bool:
-        return self.by_mark and not self.read["group"]
+        return self.by_mark and not self.group
+
+    @property
+    def port(self) -> int:
+        """The first port, 0 where there is none to name."""
+        return self.ports[0][0] if self.ports else 0
 
     @property
     def protocol(self) -> Any:
-        """None where only a mark says it."""
-        return None if self.marked_elsewhere else self.read["protocol"]
+        """None for every one, and where only a mark says it."""
+        return None if self.marked_elsewhere or self.read["protocol"] == ANY_PROTOCOL else self.read["protocol"]
 
     @property
     def families(self) -> list[str]:
         if self.marked_elsewhere:
             return [self.read["family"] or "ipv4"]
-        return list(dict.fromkeys(FAMILIES[vip.address.version] for vip in self.vips))
+        versions = [network.version for network in self.networks] or [vip.address.version for vip in self.vips]
+        return list(dict.fromkeys(FAMILIES[version] for version in versions))
 
 
 def _check_entry(entry: Entry, health: Any) -> None:
@@ -255,7 +249,11 @@ def _check_entry(entry: Entry, health: Any) -> None:
         _check_marked_elsewhere(entry)
     else:
         _check_ports(entry)
-    _check_vips(entry)
+    if entry.read["network"] is None:
+        _check_vips(entry)
+    else:
+        _check_networks(entry)
+    _check_clients(entry)
     _check_scheduling(entry)
     _check_persistence(entry)
     _check_thresholds(entry, entry.path, entry.read["upper_threshold"], entry.read["lower_threshold"])
@@ -293,7 +291,7 @@ def _check_helper(entry: Entry) -> None:
         wrong.append(f"it rewrites what is said, and with forward: {entry.forward} the director sees one side only")
     if entry.by_mark:
         wrong.append("the kernel finds it by the service's port, and a service by firewall mark has none")
-    elif entry.ports and (len(entry.ports) > 1 or 0 in entry.ports):
+    elif entry.ports and (len(entry.ports) > 1 or EVERY_PORT in entry.ports):
         wrong.append("it is for a service of one port")
     if not entry.by_mark and entry.protocol not in (PROTOCOL, UNREADABLE):
         wrong.append(f"FTP's sessions are tcp, and the service is {entry.protocol}")
@@ -325,6 +323,12 @@ def _check_marked_elsewhere(entry: Entry) -> None:
 def _check_ports(entry: Entry) -> None:
     if entry.read["family"]:
         entry.wrong(".family", "goes with a fwmark that stands alone; elsewhere the VIPs say it", "leave it out")
+    if entry.read["protocol"] == ANY_PROTOCOL and not entry.by_mark:
+        entry.wrong(
+            ".protocol",
+            f"{ANY_PROTOCOL} goes with group or network: a row by VIP and port has one protocol",
+            "make an entry for each protocol, or use group: true",
+        )
     port, ports = entry.read["port"], entry.read["ports"]
     if port is not None and ports is not None:
         entry.wrong("", "has both port and ports", "keep one of them")
@@ -334,8 +338,31 @@ def _check_ports(entry: Entry) -> None:
         entry.wrong(".ports", "is an empty list", "name at least one port")
     if port == 0 and port is not UNREADABLE and entry.read["persistence"] is None and not entry.by_mark:
         entry.wrong(".port", "0 (every port) works with persistence only", "add persistence: 300, or name the ports")
-    for again in _repeated(port for port in ports or () if port is not UNREADABLE):
-        entry.wrong(".ports", f"{again} is there twice", "keep one")
+    _check_spans(entry, [span for span in ports or () if span is not UNREADABLE])
+
+
+def span_words(span: Ports) -> str:
+    first, last = span
+    return str(first) if first == last else f"{first}-{last}"
+
+
+def _check_spans(entry: Entry, spans: Sequence[Ports]) -> None:
+    for again in _repeated(spans):
+        entry.wrong(".ports", f"{span_words(again)} is there twice", "keep one")
+    widest: Ports | None = None
+    for span in sorted(set(spans), key=lambda span: (span[0], -span[1])):
+        if span[0] != span[1] and not entry.by_mark:
+            entry.wrong(
+                ".ports",
+                f"{span_words(span)} is a range, and a row by VIP and port has one port",
+                "name single ports, or use group: true",
+            )
+        if widest and span[0] <= widest[1]:
+            entry.wrong(".ports", f"{span_words(span)} and {span_words(widest)} have ports in common", "name each once")
+        if widest is None or span[1] > widest[1]:
+            widest = span
+    if not entry.by_mark:
+        entry.ports = [span for span in entry.ports if span[0] == span[1]]
 
 
 def _check_vips(entry: Entry) -> None:
@@ -345,6 +372,47 @@ def _check_vips(entry: Entry) -> None:
         entry.wrong(".vip", "is an empty list", "name at least one address")
     for again in _repeated(vip.address for vip in entry.vips):
         entry.wrong(".vip", f"{again} is there twice", "keep one")
+
+
+def _check_networks(entry: Entry) -> None:
+    if entry.read["vip"] is not None:
+        entry.wrong(".network", "stands in place of vip, and both are there", "keep one, or make an entry for each")
+    _check_nested(entry, "network", entry.networks)
+
+
+def _check_nested(entry: Entry, key: str, networks: Sequence[Network]) -> None:
+    if entry.read[key] == []:
+        entry.wrong(f".{key}", "is an empty list", "name at least one network")
+    for again in _repeated(networks):
+        entry.wrong(f".{key}", f"{again} is there twice", "keep one")
+    for one in dict.fromkeys(networks):
+        for other in dict.fromkeys(networks):
+            if one != other and one.version == other.version and one.subnet_of(other):  # type: ignore[arg-type]
+                entry.wrong(f".{key}", f"{one} is in {other} already", "keep one of them")
+
+
+def _check_clients(entry: Entry) -> None:
+    if entry.read["clients"] is None:
+        return
+    if not entry.group:
+        why = "somebody else sets it" if entry.marked_elsewhere else "a row by VIP and port is for everybody"
+        entry.wrong(
+            ".clients", f"are told apart by a mark that directors set, and {why}", "leave it out, or use group: true"
+        )
+        return
+    _check_nested(entry, "clients", entry.clients)
+    theirs = [FAMILIES[network.version] for network in entry.clients]
+    for family in entry.families if theirs else ():
+        if family not in theirs and len(entry.clients) == len(entry.read["clients"]):
+            everybody = "0.0.0.0/0" if family == "ipv4" else "::/0"
+            entry.wrong(
+                ".clients",
+                f"has no {FAMILY_WORDS[family]} network, and the service is {FAMILY_WORDS[family]} too",
+                f"add one ({everybody} is everybody), or make an entry for each family",
+            )
+    for network, family in zip(entry.clients, theirs):
+        if entry.families and family not in entry.families:
+            entry.wrong(".clients", f"{network} is {FAMILY_WORDS[family]}, and the service is not", "leave it out")
 
 
 def _check_scheduling(entry: Entry) -> None:
@@ -410,6 +478,7 @@ def _check_target(entry: Entry, path: str, address: Address, port: Any, forward:
         return
     theirs = FAMILIES[address.version]
     sides = [(f"the VIP {vip.address}", FAMILIES[vip.address.version]) for vip in entry.vips]
+    sides += [(f"the network {network}", FAMILIES[network.version]) for network in entry.networks]
     for side, ours in sides or [("the fwmark's family", family) for family in entry.families]:
         if ours != theirs and forward and forward != "tun":
             problems.add(
@@ -430,7 +499,7 @@ def _check_target_port(entry: Entry, path: str, port: Any, forward: str) -> None
             "leave it out; where a server needs another port, make services by vip and port",
         )
         return
-    others = [own for own in entry.ports if own != port]
+    others = [own for own, _ in entry.ports if own != port]
     if forward in ("dr", "tun") and others:
         entry.problems.add(
             f"{path}.port",
@@ -601,23 +670,30 @@ def _real_servers(entry: Entry, wanted: Sequence[Wanted], family: str, port: int
 # What it becomes
 
 
-def _expand(entry: Entry) -> Iterator[Service]:
+def _expand(entry: Entry, vipless: bool) -> Iterator[Service]:
     """Make one service of each VIP and port, or of each family with a mark."""
     read = entry.read
     wanted = _wanted(entry)
     tunnel = _tunnel(read["tunnel"]) if entry.forward == "tun" else None
+
+    def own(networks: Sequence[Network], family: str) -> list[Network]:
+        return [network for network in networks if FAMILIES[network.version] == family]
+
     for name, family, vips, ports in _parts(entry):
-        port = 0 if entry.by_mark else ports[0]
+        port = 0 if entry.by_mark else ports[0][0]
         yield Service(
             name=name,
             entry=str(read["name"]),
             path=entry.path,
             family=family,
             vips=vips,
+            networks=own(entry.networks, family),
+            clients=own(entry.clients, family),
             ports=ports,
             protocol=entry.protocol,
+            vipless=bool(entry.networks) or (vipless and entry.by_mark),
             by_mark=entry.by_mark,
-            group=bool(read["group"]),
+            group=entry.group,
             fwmark=known(read["fwmark"]),
             forward=entry.forward,
             tunnel=tunnel,
@@ -631,14 +707,14 @@ def _expand(entry: Entry) -> Iterator[Service]:
         )
 
 
-def _parts(entry: Entry) -> Iterator[tuple[str, str, list[Vip], list[int]]]:
+def _parts(entry: Entry) -> Iterator[tuple[str, str, list[Vip], list[Ports]]]:
     """Yield name, family, VIPs and ports of each service of an entry."""
     name = entry.read["name"]
     if not entry.by_mark:
         for vip in entry.vips:
-            for port in entry.ports:
+            for span in entry.ports:
                 family = FAMILIES[vip.address.version]
-                yield _service_name(name, vip, entry.vips, port, entry.ports), family, [vip], [port]
+                yield _service_name(name, vip, entry.vips, span[0], entry.ports), family, [vip], [span]
     elif entry.ports:
         for family in entry.families:
             own = [vip for vip in entry.vips if FAMILIES[vip.address.version] == family]
@@ -665,7 +741,7 @@ def _persistence(read: Any, family: str) -> dict[str, Any] | None:
     }
 
 
-def _service_name(name: Any, vip: Vip, vips: Sequence[Vip], port: int, ports: Sequence[int]) -> str:
+def _service_name(name: Any, vip: Vip, vips: Sequence[Vip], port: int, ports: Sequence[Ports]) -> str:
     """Make a name that says only what tells the services of one entry apart."""
     parts = [str(name)]
     if len(vips) > 1:

@@ -106,7 +106,7 @@ def check_heartbeat(
     """Report what keeps heartbeat from moving the VIPs as described."""
     if settings["lvs_failover"] != "heartbeat":
         return
-    vrrp.check_movers(member, vips, problems)
+    vrrp.check_movers(member, [*vips, *vrrp.gateway_of(settings)], problems)
     if len(member.directors) > 2:
         problems.add(
             "lvs_failover",

@@ -17,6 +17,7 @@ SHORT = ("name", "health", "failover", "removed", "directors_serve", "forwards",
 LONG = (
     "services",
     "marks",
+    "deliveries",
     "masquerade",
     "helpers",
     "table",
@@ -92,7 +93,7 @@ def view(model: Mapping[str, Any], host: str) -> dict[str, Any]:
 
 def _view(host: str, cluster: Mapping[str, Any], director: Any, realserver: Any) -> dict[str, Any]:
     own = director or realserver
-    duties = realserver["duties"] if realserver else {"hidden_vips": [], "nat_flows": []}
+    duties = realserver["duties"] if realserver else {"hidden_vips": [], "hidden_networks": [], "nat_flows": []}
     return {
         "host": host,
         "cluster": cluster["name"],
@@ -107,6 +108,7 @@ def _view(host: str, cluster: Mapping[str, Any], director: Any, realserver: Any)
         "ipv6": own["ipv6"],
         **(_as_director(cluster, director) if director else NO_DIRECTOR),
         "hidden_vips": duties["hidden_vips"],
+        "hidden_networks": duties["hidden_networks"],
         "nat_flows": duties["nat_flows"],
         "gateways": dict(cluster["gateways"]),
         "directors": _names(cluster["directors"]),
@@ -122,6 +124,7 @@ def _view(host: str, cluster: Mapping[str, Any], director: Any, realserver: Any)
 NO_DIRECTOR: Mapping[str, Any] = {
     "table": [],
     "marks": [],
+    "deliveries": [],
     "masquerade": [],
     "helpers": [],
     "gateway_interface": None,
@@ -150,6 +153,7 @@ def _as_director(cluster: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str
     return {
         "table": [] if watched else rows,
         "marks": json.loads(cluster["marks"]),
+        "deliveries": json.loads(cluster["deliveries"]),
         "masquerade": json.loads(cluster["masquerade"]),
         "helpers": json.loads(cluster["helpers"]),
         "gateway_interface": own["gateway_interface"],

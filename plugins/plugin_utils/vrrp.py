@@ -56,7 +56,7 @@ def check_vrrp(
     """Report what keeps the VIPs from moving as described. vips are those that services name."""
     if settings["lvs_failover"] != "keepalived":
         return
-    check_movers(member, vips, problems)
+    check_movers(member, [*vips, *gateway_of(settings)], problems)
     directors = [hosts[name] for name in member.directors]
     vrrp = _settings(settings)
     gateway = gateway_of(settings)
@@ -72,7 +72,7 @@ def check_vrrp(
     check_networks(directors, vips, problems)
 
 
-def check_movers(member: Members, vips: Sequence[Mapping[str, Any]], problems: Problems) -> None:
+def check_movers(member: Members, moving: Sequence[Any], problems: Problems) -> None:
     """Report where there is nothing to move, or nobody to move it to."""
     if len(member.directors) < 2:
         problems.add(
@@ -81,11 +81,12 @@ def check_movers(member: Members, vips: Sequence[Mapping[str, Any]], problems: P
             f"{'' if len(member.directors) == 1 else 's'}: failover needs two",
             f"put another one into {member.pair[0]}, or use lvs_failover: none",
         )
-    if not vips and not problems:
+    if not moving and not problems:
         problems.add(
             "lvs_failover",
-            "there is no VIP to move: every service has a fwmark alone",
-            "add vip to those whose addresses directors hold, or use lvs_failover: external",
+            "there is no VIP to move: directors hold the address of no service",
+            "add vip to a service with a fwmark alone, or a service whose VIP the router sends networks to, or"
+            " lvs_gateway_vip, or use lvs_failover: external",
         )
 
 

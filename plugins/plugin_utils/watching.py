@@ -73,7 +73,7 @@ def _kind(entry: Entry) -> str | None:
         return str(check["type"])
     if protocol is schema.UNREADABLE:
         return None
-    return default_type(protocol, (check and check["port"]) or min(entry.ports, default=0))
+    return default_type(protocol, (check and check["port"]) or entry.port)
 
 
 def _check_check(entry: Entry, kind: str | None) -> None:
@@ -107,7 +107,7 @@ def _check_protocol(entry: Entry, kind: str, protocol: Any, port: Any) -> None:
             f"name a {needed} port to ask with check.port, or use another type, for example"
             f" {default_type(protocol, 1)}",
         )
-    elif 0 in entry.ports and kind in ASKING:
+    elif entry.ports and not entry.port and kind in ASKING:
         ports = "a fwmark has no port" if entry.marked_elsewhere else "the service has every port"
         entry.wrong(".check.port", f"is missing: {ports}, and {kind} asks one", "name the port to ask")
 
@@ -130,10 +130,10 @@ def default_type(protocol: str | None, port: int) -> str:
 def watched(entry: Entry, port: int) -> dict[str, Any]:
     """Return all that the health engine has to know of one service beside its row."""
     read = entry.read
-    check = _complete(read["check"] or _CHECK_DEFAULTS, entry.protocol, port or entry.ports[0])
+    check = _complete(read["check"] or _CHECK_DEFAULTS, entry.protocol, port or entry.port)
     if entry.by_mark and check["type"] in ASKING:
         # Its real servers have no port of their own that a check could ask.
-        check["port"] = check["port"] or entry.ports[0]
+        check["port"] = check["port"] or entry.port
     # What is secret stays in the inventory: the role takes it from there.
     secrets = [key for key in by_ldirectord.SECRETS if check[key]]
     return {

@@ -76,6 +76,20 @@ def test_marks_are_loaded_before_the_table_that_counts_them(host):
     ]
 
 
+def test_packets_for_addresses_that_nobody_holds_are_taken_in_again(host):
+    (host / "director.record").write_text(
+        "route -4 local default dev lo table 5020\n"
+        "rule -4 fwmark 0x63 iif lo lookup 254 priority 5019\n"
+        "rule -4 fwmark 0x63 lookup 5020 priority 5020\n"
+    )
+    assert load(host).returncode == 0
+    assert (host / "calls").read_text().splitlines() == [
+        "ip -4 route replace local default dev lo table 5020",
+        "ip -4 rule add fwmark 0x63 iif lo lookup 254 priority 5019",
+        "ip -4 rule add fwmark 0x63 lookup 5020 priority 5020",
+    ]
+
+
 def test_marks_that_cannot_be_loaded_are_said_and_the_rest_still_done(host):
     (host / "director.nft").write_text("table inet lvs_director\n")
     (host / "director.record").write_text("address 192.0.2.10/32 dev lo\n")

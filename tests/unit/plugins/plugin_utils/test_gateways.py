@@ -229,7 +229,6 @@ class TestFtpHelper:
                 "family": "ipv4",
                 "source": "10.0.0.11",
                 "protocol": "tcp",
-                "source_port": 0,
                 "table": 5010,
                 "priority": 5010,
             }

@@ -116,7 +116,7 @@ class TestRows:
         none = {"replace_default_route": False, "gateways": [], "redirect": [], "tuning": "none"}
         (rule,) = objects.realserver_objects(own, {**options, **none})["rules"]
         assert "protocol" not in rule
-        assert rule["source_port"] == 0
+        assert "source_port" not in rule
 
 
 class TestMarks:
@@ -329,6 +329,6 @@ class TestTwoServices:
 
 def test_nothing_to_move():
     (line,) = problems(*pair(cache()))
-    assert line.startswith("lvs_failover: there is no VIP to move: every service has a fwmark alone; add vip to those")
+    assert line.startswith("lvs_failover: there is no VIP to move: directors hold the address of no service; add vip")
     assert problems(*pair(cache(vip="192.0.2.20"))) == []
     assert problems(*pair(cache(), lvs_failover="external")) == []

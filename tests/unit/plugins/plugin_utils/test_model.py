@@ -148,7 +148,7 @@ class TestModule:
                 assert None not in (server if server.forward == table.TUN else server[:6])
 
     def test_it_knows_every_word_of_the_schema(self):
-        assert {choice.name for choice in schema.PROTOCOLS} == set(table.PROTOCOLS)
+        assert {choice.name for choice in schema.PROTOCOLS} == {*table.PROTOCOLS, "any"}
         assert {choice.name for choice in schema.FORWARDS} == set(table.FORWARDS) - {"local"}
         assert {name for names in schema.SCHEDULER_FLAGS.values() for name in names} == {
             name for name, (scheduler, _) in table.SCHEDULER_FLAGS.items() if scheduler
@@ -253,6 +253,8 @@ class TestServices:
                 "path": "lvs_services[0] (web)",
                 "family": "ipv4",
                 "vips": ["192.0.2.10"],
+                "networks": [],
+                "clients": [],
                 "ports": [80],
                 "protocol": "tcp",
                 "fwmark": None,
@@ -292,6 +294,7 @@ class TestRealServers:
         hidden = {"address": "192.0.2.12", "family": "ipv4", "forward": "dr", "tunnel": None, "outer": "ipv4"}
         assert found["realservers"]["rs1"]["duties"] == {
             "hidden_vips": [hidden],
+            "hidden_networks": [],
             "nat_flows": [{"family": "ipv4", "address": "10.0.0.11", "protocol": "tcp", "port": 8080}],
             "forwards": {"ipv4": ["dr", "nat"], "ipv6": []},
         }

@@ -52,12 +52,12 @@ SERVICES = {
         {"zzz": 1},
         f"{WEB}.zzz",
         "no such key",
-        "valid: name, vip, port, ports, group, fwmark, family, protocol",
+        "valid: name, vip, network, clients, port, ports, group, fwmark, family, protocol",
     ),
     "unknown protocol": (
         {"protocol": "tpc"},
         f"{WEB}.protocol",
-        "'tpc' is not one of tcp, udp, sctp",
+        "'tpc' is not one of tcp, udp, sctp, any",
         "did you mean tcp?",
     ),
     "unknown scheduler": (
@@ -164,7 +164,7 @@ SERVICES = {
     "port 0 among ports": (
         {"port": OMIT, "ports": [0, 80]},
         f"{WEB}.ports[0]",
-        "0 is not a whole number 1..65535",
+        "0 is not a whole number 1..65535, or a range such as 100-199",
         "write",
     ),
     "port and ports": ({"ports": [443]}, WEB, "has both port and ports", "keep one of them"),
@@ -461,8 +461,6 @@ SERVICES = {
         "has no effect with udp: it is TCP's",
         "leave it out",
     ),
-    # what is not there yet
-    "network": ({"network": "192.0.2.64/28"}, f"{WEB}.network", "is not yet in this version", "leave it out"),
 }
 
 
@@ -491,7 +489,12 @@ VARIABLES = {
         "'keepalive' is not one of none, keepalived, ldirectord",
         "did you mean keepalived?",
     ),
-    "vipless": ({"lvs_vipless": True}, "lvs_vipless", "is not yet in this version", "leave it out"),
+    "vipless": (
+        {"lvs_vipless": True},
+        "lvs_vipless",
+        "no service has a firewall mark, and without one a director must hold the VIP",
+        "give services group: true, network or fwmark, or leave it out",
+    ),
     "unknown removal": (
         {"lvs_removed": "drain"},
         "lvs_removed",
