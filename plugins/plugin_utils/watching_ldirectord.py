@@ -234,7 +234,24 @@ def check_services(settings: Mapping[str, Any], services: Sequence[Service], pro
                     f" servers of the service's own family ({FAMILY_WORDS[service.family]}) only",
                     "give it an address of that family, or use lvs_health: keepalived",
                 )
+        _check_imap_port(service, problems)
     _check_interval(settings["lvs_ldirectord"], services, problems)
+
+
+IMAP_PORTS = {"imap": 143, "imaps": 993}
+
+
+def _check_imap_port(service: Service, problems: Problems) -> None:
+    """Net::IMAP::Simple, by which ldirectord asks, passes over the port where it gets an address."""
+    check = service.watched["check"]
+    only = IMAP_PORTS.get(check["type"])
+    asked = {check["port"] or server.port for server in service.real_servers}
+    if only and asked - {only}:
+        problems.add(
+            f"{service.path}.check.port",
+            f"ldirectord's check of type {check['type']} asks port {only}, whatever port it is told",
+            f"add port: {only} where the servers listen there too, or use type: tcp or script",
+        )
 
 
 def plan(settings: Mapping[str, Any], services: Sequence[Service]) -> dict[str, Any]:

@@ -192,8 +192,11 @@ def transferring(
 
 
 def offer_long_transfer(cluster: Cluster, servers: list[str], rate: str = "100k", megabytes: int = 120) -> None:
-    """Give real servers a file for transferring(), sent no faster than rate (nginx's limit_rate, bytes a second)."""
-    long = f"location = /long {{ root /var/www/html; limit_rate {rate}; }}"
+    """Give real servers a file for transferring(), sent no faster than rate (nginx's limit_rate, bytes a second).
+
+    They wait for a client as long as TCP does: what is on trial is not nginx's patience, a minute by default.
+    """
+    long = f"location = /long {{ root /var/www/html; limit_rate {rate}; send_timeout 900s; }}"
     for name in servers:
         cluster.run(
             name,

@@ -15,6 +15,7 @@ import struct
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 FOLDER = Path(sys.argv[1])
 SECRET = b"shared"
@@ -47,7 +48,8 @@ def smtp(line: str) -> str:
 
 
 def pop(line: str) -> str:
-    return "+OK 0 0\r\n"
+    # A client that asks what else there is would wait for a list.
+    return "+OK 0 0\r\n" if line.split()[0].upper() in ("USER", "PASS", "STAT", "QUIT") else "-ERR what\r\n"
 
 
 def imap(line: str) -> str:
@@ -73,32 +75,27 @@ async def quiet(reader: Reader, writer: Writer) -> None:
 
 
 async def ftp(reader: Reader, writer: Writer) -> None:
-    data: asyncio.Future[Writer] = asyncio.get_running_loop().create_future()
-
-    async def take(_reader: Reader, own: Writer) -> None:
-        data.set_result(own)
-
-    host = writer.get_extra_info("sockname")[0]
-    passive = await asyncio.start_server(take, host, 0)
-    port = passive.sockets[0].getsockname()[1]
-    where = ",".join([*host.split("."), str(port >> 8), str(port & 255)])
+    """Active mode alone: the client says where to connect to."""
     answers = {"USER": "331 who", "PASS": "230 in", "CWD": "250 there", "TYPE": "200 yes", "QUIT": "221 bye"}
+    data = ["", 0]
     writer.write(b"220 hello\r\n")
     while line := (await reader.readline()).decode().strip():
-        word = line.split()[0].upper()
-        if word == "RETR" and not ill():
+        word, _, said = line.partition(" ")
+        if word == "PORT":
+            numbers = said.split(",")
+            data = [".".join(numbers[:4]), int(numbers[4]) * 256 + int(numbers[5])]
+            writer.write(b"200 there\r\n")
+        elif word == "RETR" and ill():
+            writer.write(b"550 ill\r\n")
+        elif word == "RETR":
             writer.write(b"150 comes\r\n")
-            own = await data
+            _, own = await asyncio.open_connection(*data)
             own.write(b"fine\n")
             own.close()
+            await own.wait_closed()
             writer.write(b"226 done\r\n")
-        elif word == "RETR":
-            writer.write(b"550 ill\r\n")
-        elif word == "PASV":
-            writer.write(f"227 at ({where})\r\n".encode())
         else:
             writer.write(f"{answers.get(word, '502 what')}\r\n".encode())
-    passive.close()
 
 
 async def ldap(reader: Reader, writer: Writer) -> None:
@@ -151,11 +148,10 @@ class Datagrams(asyncio.DatagramProtocol):
     def __init__(self, answer: Callable[[bytes], bytes]) -> None:
         self.answer = answer
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+    def connection_made(self, transport: Any) -> None:
         self.transport = transport
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        assert isinstance(self.transport, asyncio.DatagramTransport)
         self.transport.sendto(self.answer(data), addr)
 
 
@@ -165,14 +161,14 @@ STREAMS: dict[int, Talk] = {
     9004: lines("220 hello\r\n", smtp),
     9005: lines("220 hello\r\n", smtp),
     9006: lines("+OK hello\r\n", pop),
-    9008: lines("* OK hello\r\n", imap),
+    143: lines("* OK hello\r\n", imap),
     9010: lines("200 hello\r\n", smtp),
     9011: ldap,
     9013: simple,
     9021: simple,
     9022: simple,
 }
-OVER_TLS: dict[int, Talk] = {9002: web, 9007: STREAMS[9006], 9009: STREAMS[9008], 9012: ldap}
+OVER_TLS: dict[int, Talk] = {9002: web, 9007: STREAMS[9006], 993: STREAMS[143], 9012: ldap}
 DATAGRAMS = {9014: dns, 9015: sip, 9016: radius}
 LISTENING = 9017
 """Somebody listens there, but not while all are ill."""

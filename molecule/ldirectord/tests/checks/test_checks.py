@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 from lab.common import LabError, poll
 
+VIP = "172.17.60.202"
 NEVER = {"closed"}
 ALWAYS = {"unasked"}
 ILL = "touch /srv/daemons/ill; sysctl -qw net.ipv4.icmp_echo_ignore_all=1"
@@ -17,7 +18,7 @@ def services(cluster):
     """{name: protocol letter, VIP and port} of those that a check of their own watches."""
     found = {}
     for one in cluster.variables("director")["lvs_services"]:
-        if one["port"] > 9000:
+        if one["vip"] == VIP:
             letter = "u" if one.get("protocol") == "udp" else "t"
             found[one["name"]] = f"-{letter} {one['vip']}:{one['port']}"
     return found

@@ -102,7 +102,7 @@ def test_directors_do_not_hear_each_other(pair, trials):
     before = trials.home()
     pair.deafen(True)
     try:
-        pair.poll("two owners", lambda: pair.owners() == set(DIRECTORS), 60)
+        pair.poll("two owners", lambda: pair.owners() == set(DIRECTORS), CASE.seconds)
     finally:
         pair.deafen(False)
     trials.mended("directors cut from each other, healed", lambda: None, 0, f"{before}>both")

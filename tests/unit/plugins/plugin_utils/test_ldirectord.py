@@ -133,8 +133,12 @@ ASKED = {
         ["checktype = external-perl", 'checkcommand = "/bin/true"'],
     ),
     **{
+        kind: ({"type": kind, "port": port}, ["checktype = negotiate", f"service = {kind}", f"checkport = {port}"])
+        for kind, port in (("imap", 143), ("imaps", 993))
+    },
+    **{
         kind: (kind, ["checktype = negotiate", f"service = {kind}"])
-        for kind in ("smtp", "submission", "pop", "pops", "imap", "imaps", "nntp", "sip")
+        for kind in ("smtp", "submission", "pop", "pops", "nntp", "sip")
     },
 }
 
@@ -159,8 +163,8 @@ def test_secrets_are_in_no_view():
 
 
 def test_both_services_of_an_item_have_its_secret():
-    check = {"type": "imap", "login": "lvs", "password": "p"}
-    text = conf(service(name="a", port=OMIT, ports=[143, 144], check=check), service(name="b", port=145, check="imap"))
+    check = {"type": "pop", "login": "lvs", "password": "p"}
+    text = conf(service(name="a", port=OMIT, ports=[110, 111], check=check), service(name="b", port=112, check="pop"))
     assert text.count('passwd = "p"') == 2
 
 

@@ -40,7 +40,7 @@ def test_its_file_its_unit_and_its_judge():
 
 
 def test_with_a_password_the_whole_file_is_secret():
-    services = [service(check={"type": "imap", "login": "l", "password": "p4ss"})]
+    services = [service(check={"type": "pop", "login": "l", "password": "p4ss"})]
     found = config(*services, options={**OPTIONS, "services": services})
     (row,) = found["secret_files"]
     assert 'passwd = "p4ss"' in row["content"]

@@ -60,6 +60,12 @@ BY_LDIRECTORD = {
         "in the service's own protocol",
         "use ping",
     ),
+    "imap on a port of its own": (
+        {"check": "imap", "port": 144},
+        ".check.port",
+        "of type imap asks port 143, whatever port it is told",
+        "add port: 143 where the servers listen there too",
+    ),
     "digest": ({"check": {"type": "http", "digest": "0" * 32}}, ".check.digest", "does not know it", "use regex"),
     "weights": (
         {"check": {"type": "script", "command": "/x", "dynamic": True}},
