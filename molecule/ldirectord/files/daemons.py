@@ -49,7 +49,7 @@ def smtp(line: str) -> str:
 
 def pop(line: str) -> str:
     # A client that asks what else there is would wait for a list.
-    return "+OK 0 0\r\n" if line.split()[0].upper() in ("USER", "PASS", "STAT", "QUIT") else "-ERR what\r\n"
+    return "+OK 0 0\r\n" if line.partition(" ")[0].upper() in ("USER", "PASS", "STAT", "QUIT") else "-ERR what\r\n"
 
 
 def imap(line: str) -> str:
