@@ -17,7 +17,7 @@ def test_replies_of_direct_routing_reach_the_client(client, vip):
 
 
 def test_they_pass_through_the_director_as_through_any_router(cluster, client):
-    """They are packets that its kernel forwards, and none that IPVS counts."""
+    """They are packets that its kernel forwards, and that IPVS counts as those of a service, as it does NAT's."""
 
     def forwarded() -> int:
         return int(cluster.run("director", "nstat -asz IpForwDatagrams | awk '/IpForw/ {print $2}'"))
@@ -26,7 +26,7 @@ def test_they_pass_through_the_director_as_through_any_router(cluster, client):
     client.ask("203.0.113.10", count=4)
     after = cluster.traffic_once_counted("director", "203.0.113.10", 80, more_than=counted.packets_in)
     assert forwarded() >= before + 3 * 4  # to each request at least an acknowledgement, an answer, an end
-    assert after.packets_out == 0
+    assert after.packets_out > counted.packets_out
 
 
 @pytest.mark.parametrize("vip", WEB)

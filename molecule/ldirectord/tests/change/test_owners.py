@@ -111,7 +111,7 @@ def test_what_others_changed_is_said_and_mended_when_asked(cluster, client):
     ids=["to static", "from static", "to keepalived", "from keepalived"],
 )
 def test_another_owns_the_rows(cluster, client, plain, health, gap):
-    extra = {"lvs_ldirectord": {}} if health != "ldirectord" else {}
+    extra = {"lvs_ldirectord": None} if health != "ldirectord" else {}
     services = [{**one, "check": None, "inhibit_on_failure": False} for one in plain] if health == "none" else plain
     with load(client, VIP) as asked:
         said = cluster.deploy(everywhere(lvs_health=health, lvs_services=services, **extra))
