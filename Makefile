@@ -45,7 +45,7 @@ scenario: setup ## run one scenario of molecule/, for example: make scenario NAM
 bench: setup ## measure how quick it is, beside the floors; PART=site, model or table for one part
 	@tests/bin/lab prepare; tests/bin/bench $(PART)
 
-test-classic: setup ## run the scenarios with heartbeat and ldirectord (slow, no part of test)
+test-classic: setup ## run the scenarios with heartbeat (slow, no part of test)
 	@$(ENV) tests/bin/lab prepare; python -m pytest -v -m classic tests/scenarios
 
 test-local-engine: setup ## run one scenario with the local engine inside the lab's machine (slow, no part of test)
