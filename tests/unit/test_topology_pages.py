@@ -13,7 +13,6 @@ TOPOLOGIES = (
     *("nat", "dr", "tun", "keepalived", "ha-dr", "ultramonkey", "high-capacity", "vgate"),
     *("schedulers", "gateways", "marks", "streamlined"),
 )
-FILES = ("hosts.yml", "group_vars/lvs.yml")
 FOLDER = t.ROOT / t.PAGES
 PAGES = sorted(page.name for page in FOLDER.glob("*.md") if page.name != "README.md")
 
@@ -42,8 +41,11 @@ def test_every_page_is_in_the_table():
 @pytest.mark.parametrize("scenario", TOPOLOGIES)
 def test_every_topology_that_runs_has_a_page_with_its_inventory(scenario):
     assert directors(scenario)
+    inventory = t.ROOT / f"molecule/{scenario}/inventory"
+    files = [inventory / "hosts.yml", *inventory.glob("group_vars/*.yml")]
     shown = t.BLOCK.findall((FOLDER / f"{scenario}.md").read_text())
-    assert shown == [f"molecule/{scenario}/inventory/{name}" for name in FILES]
+    assert {str(file.relative_to(t.ROOT)) for file in files} <= set(shown)
+    assert len(files) >= 2
 
 
 @pytest.fixture
