@@ -13,8 +13,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Union
 
-NOT_YET = "not yet in this version"
-
 
 class Unreadable:
     """Stands where a value was refused, so that later checks stay silent about it instead of blaming its absence."""
@@ -66,11 +64,10 @@ def show(value: object) -> str:
 
 @dataclass(frozen=True)
 class Choice:
-    """One valid word, what it means, and whether it waits for a later version."""
+    """One valid word, and what it means."""
 
     name: str
     meaning: str
-    later: bool = False
 
 
 @dataclass(frozen=True)
@@ -235,16 +232,10 @@ class Word:
         return "one of " + ", ".join(choice.name for choice in self.choices)
 
     def read(self, value: Any, path: str, report: Report) -> str:
-        usable = [choice.name for choice in self.choices if not choice.later]
-        for choice in self.choices:
-            if value == choice.name:
-                if choice.later:
-                    raise Refused(f"{value} is {NOT_YET}", f"use {' or '.join(usable)}")
-                return choice.name
-        raise Refused(
-            f"{show(value)} is not {self.words()}",
-            suggest(value, (choice.name for choice in self.choices), f"use {', '.join(usable)}"),
-        )
+        names = [choice.name for choice in self.choices]
+        if value not in names:
+            raise Refused(f"{show(value)} is not {self.words()}", suggest(value, names, f"use {', '.join(names)}"))
+        return str(value)
 
 
 Address = Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
@@ -403,7 +394,6 @@ class Field:
     default_words: str = ""
     """What happens without it, where the default is no plain value."""
     since: str = "0.1.0"
-    later: bool = False
     source: str = ""
 
 
@@ -414,7 +404,7 @@ class Section:
         self.name = name
         self.fields = tuple(fields)
         self.bare = bare
-        self._names = {field.name for field in self.fields}
+        self._names = [field.name for field in self.fields]
 
     def words(self) -> str:
         if not self.bare:
@@ -424,11 +414,11 @@ class Section:
     def read(self, value: Any, path: str, report: Report) -> dict[str, Any]:
         if not isinstance(value, Mapping):
             if not self.bare or _is_list(value):
-                raise Refused(f"{show(value)} is not a mapping", f"write keys and values: {', '.join(self._known())}")
+                raise Refused(f"{show(value)} is not a mapping", f"write keys and values: {', '.join(self._names)}")
             value = {self.bare: value}
         for key in value:
             if key not in self._names:
-                report(f"{path}.{key}", "no such key", suggest(key, self._names, f"valid: {', '.join(self._known())}"))
+                report(f"{path}.{key}", "no such key", suggest(key, self._names, f"valid: {', '.join(self._names)}"))
         return {
             field.name: read_field(field, value.get(field.name), f"{path}.{field.name}", report)
             for field in self.fields
@@ -437,9 +427,6 @@ class Section:
     def defaults(self) -> dict[str, Any]:
         """Return what a mapping without keys means, where none is required."""
         return {field.name: field.default for field in self.fields}
-
-    def _known(self) -> list[str]:
-        return [field.name for field in self.fields if not field.later]
 
 
 def _is_list(value: Any) -> bool:
@@ -462,7 +449,4 @@ def read_field(field: Field, value: Any, path: str, report: Report) -> Any:
             report(path, "is missing", f"add {field.name}: {field.kind.words()}")
             return UNREADABLE
         return field.default
-    if field.later and value != field.default:
-        report(path, f"is {NOT_YET}", "leave it out")
-        return UNREADABLE
     return read_value(field.kind, value, path, report)

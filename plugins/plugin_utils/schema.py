@@ -9,7 +9,6 @@ another name) is the model's business, not the schema's.
 from __future__ import annotations
 
 from ansible_collections.lvs.cluster.plugins.plugin_utils.kinds import (
-    NOT_YET,
     REQUIRED,
     UNREADABLE,
     Address,
@@ -95,7 +94,6 @@ __all__ = [
     "MEDIUM",
     "NAMES",
     "NOTIFY",
-    "NOT_YET",
     "PERSISTENCE",
     "PING_GROUP",
     "PROTOCOLS",

@@ -33,8 +33,6 @@ nearest valid name.
 - **Null** is the same as leaving a key out.
 - **Mistakes** are all reported at once, before any host is changed, each with its place and how to mend it:
   `lvs_services[2] (web).real_servers[0].wieght: no such key; did you mean weight?`
-
-What is marked *not yet in this version* is refused by name.
 """
 
 EXAMPLE = """\
@@ -108,8 +106,6 @@ def _section(kind: Any) -> Section | None:
 def _fields(fields: Sequence[Field], mark: str) -> Iterator[str]:
     for field in fields:
         yield f"{mark} `{field.name}`\n"
-        if field.later:
-            yield f"*{schema.NOT_YET.capitalize()}.*\n"
         yield fill(field.description, 120) + "\n"
         yield "\n".join([*_properties(field), ""])
 
@@ -119,14 +115,12 @@ def _properties(field: Field) -> Iterator[str]:
     yield f"- Default: {_default(field)}"
     if field.source:
         yield f"- See: {field.source}"
-    if not field.later:
-        yield f"- Since: {field.since}"
+    yield f"- Since: {field.since}"
     word = field.kind.of if isinstance(field.kind, ListOf) else field.kind
     if isinstance(word, Word):
         yield "- Choices:"
         for choice in word.choices:
-            later = f" (*{schema.NOT_YET}*)" if choice.later else ""
-            yield f"  - `{choice.name}`: {choice.meaning}{later}"
+            yield f"  - `{choice.name}`: {choice.meaning}"
 
 
 def _type(kind: Any) -> str:

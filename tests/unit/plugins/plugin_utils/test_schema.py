@@ -93,13 +93,6 @@ def test_defaults_fill_what_is_missing():
     }
 
 
-def test_what_is_not_there_yet_may_be_left_at_its_default():
-    field = schema.Field("lvs_later", schema.Boolean(), "Waits.", default=False, later=True)
-    problems = []
-    assert schema.read_field(field, False, "here", lambda *problem: problems.append(problem)) is False
-    assert problems == []
-
-
 def test_every_field_is_documented():
     for field in schema.VARIABLES:
         assert field.description.endswith(".")
