@@ -95,6 +95,19 @@ def test_packets_come_through_the_tunnel(cluster, client):
     assert all(unpacked(device) > count for device, count in before.items())
 
 
+@pytest.mark.parametrize("vip", ["172.17.60.204", "2001:db8:60::204"])
+def test_a_tunnel_of_one_family_carries_the_other(client, vip):
+    answers = client.ask(vip, count=8)
+    assert answers.by == {"rs3": 4, "rs4": 4}
+    assert answers.seen == {CASES["2001:db8:60::201" if ":" in vip else "172.17.60.201"]: 8}
+
+
+def test_each_server_is_reached_over_its_own_family_alone(cluster):
+    rows = [row for row in cluster.table("director") if ".204" in row or "::204" in row]
+    assert sum("-r 172.17.60.197" in row for row in rows) == 2
+    assert sum("-r [2001:db8:60::198]" in row for row in rows) == 2
+
+
 @CLAMPED
 def test_other_tunnels_reach_both_servers(client, vip):
     answers = client.ask(vip, count=10)
