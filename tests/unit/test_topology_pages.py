@@ -11,7 +11,7 @@ from ansible_collections.lvs.cluster.tests import topology_pages as t
 
 TOPOLOGIES = (
     *("nat", "dr", "tun", "keepalived", "ha-dr", "ultramonkey", "high-capacity", "vgate"),
-    *("schedulers", "gateways", "marks", "streamlined"),
+    *("schedulers", "gateways", "marks", "streamlined", "two-boxes"),
 )
 FILES = ("hosts.yml", "group_vars/lvs.yml")
 FOLDER = t.ROOT / t.PAGES
