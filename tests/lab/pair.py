@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from lab.cluster import Cluster
+from lab.cluster import Client, Cluster
 from lab.common import CHECKOUT, LabError, poll, run
 
 
@@ -51,6 +51,16 @@ class Pair:
             return poll(what, seconds, probe, 0.2)
         except LabError as error:
             raise LabError("\n".join([str(error), *map(self.log, self.names)])) from None
+
+    def served_by_all(self, client: Client, vip: str, seconds: float = 90) -> None:
+        """Wait until directors that are the real servers answer in turn for a VIP."""
+        wanted = dict.fromkeys(self.names, 4)
+        count = 4 * len(self.names)
+        self.poll(f"{vip}: all of {self.names}", lambda: client.ask(vip, count=count, timeout=3).by == wanted, seconds)
+
+    def places(self, name: str, vip: str) -> set[str]:
+        """The interfaces on which a director has a VIP."""
+        return {line.split()[1] for line in self.cluster.run(name, f"ip -o address show to {vip}").splitlines()}
 
     def log(self, name: str) -> str:
         """What the director said last, for a reader who wonders."""

@@ -24,7 +24,7 @@ LONG = ("nat", "keepalived", "boot", "ldirectord", "teams", "dr", "streamlined",
 ALONE = ("ha-dr",)
 # heartbeat starts its resources with shell scripts that start others: half a minute and more under emulation, for every
 # fault. `make test-classic` runs these.
-CLASSIC = ("ultramonkey", "high-capacity", "vgate")
+CLASSIC = ("ultramonkey", "high-capacity", "vgate", "two-boxes")
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 # With colours and without them Molecule says it differently.
 STEP = re.compile(r"^INFO\s+(?:\S+ \S+ |\[\S+ > )(\w+)(?::|\]) Executing$")

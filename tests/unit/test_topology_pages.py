@@ -11,7 +11,7 @@ from ansible_collections.lvs.cluster.tests import topology_pages as t
 
 TOPOLOGIES = (
     *("nat", "dr", "tun", "keepalived", "ha-dr", "ultramonkey", "high-capacity", "vgate"),
-    *("schedulers", "gateways", "marks", "streamlined"),
+    *("schedulers", "gateways", "marks", "streamlined", "two-boxes"),
 )
 FOLDER = t.ROOT / t.PAGES
 PAGES = sorted(page.name for page in FOLDER.glob("*.md") if page.name != "README.md")

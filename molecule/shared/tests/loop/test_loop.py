@@ -3,28 +3,34 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 
 import pytest
-from lab.pair import Pair
+from lab.cluster import directors
+from lab.pair import HEARTBEAT, KEEPALIVED, Pair
 
-VIPS = ("192.168.6.240", "192.168.6.241")
-BOXES = ("director1", "director2")
-COUNTERS = {"fresh": "ip ttl 64", "crossed": "ip ttl 63", "again": "ip ttl < 63"}
+CASES = {
+    "streamlined": (KEEPALIVED, ("192.168.6.240", "192.168.6.241")),
+    "two-boxes": (HEARTBEAT, ("192.168.6.240", "2001:db8:6::240")),
+}
+MOVER, VIPS = CASES[os.environ["MOLECULE_SCENARIO_NAME"]]
+BOXES = directors()
+COUNTERS = {"fresh": "64", "crossed": "63", "again": "< 63"}
 """SYNs as the client sent them, those that a director has sent on, and those that came back from there."""
 
 
 @pytest.fixture(scope="module")
 def pair(cluster):
-    return Pair(cluster, VIPS[0], BOXES)
+    return Pair(cluster, VIPS[0], BOXES, MOVER)
 
 
 @pytest.fixture
 def crossings(cluster):
     """What has come to each box since the test began: crossings()["director1"]["fresh"]."""
     named = "; ".join(f"counter {name} {{ packets 0 bytes 0; }}" for name in COUNTERS)
-    syn = f"ip daddr {{ {', '.join(VIPS)} }} tcp flags & (fin | syn | rst | ack) == syn"
-    rules = "; ".join(f"{syn} {ttl} counter name {name}" for name, ttl in COUNTERS.items())
+    rules = "; ".join(f"{syn} {left} counter name {name}" for syn in map(_syn, VIPS) for name, left in COUNTERS.items())
     chain = f"chain seen {{ type filter hook prerouting priority -400; {rules}; }}"
     for name in BOXES:
         cluster.run(name, f"nft 'table inet lab_crossings {{ {named}; {chain}; }}'")
@@ -36,6 +42,27 @@ def crossings(cluster):
     yield lambda: {name: counted(name) for name in BOXES}
     for name in BOXES:
         cluster.run(name, "nft delete table inet lab_crossings")
+
+
+def _syn(vip):
+    """A SYN for a VIP in nftables' words, up to how long it may live."""
+    family, left = ("ip6", "hoplimit") if ":" in vip else ("ip", "ttl")
+    return f"{family} daddr {vip} tcp flags & (fin | syn | rst | ack) == syn {family} {left}"
+
+
+@contextlib.contextmanager
+def directing(cluster, pair, name):
+    """The box that stands by directs as well for as long as the block runs."""
+    if MOVER is KEEPALIVED:
+        with cluster.sysctl(name, "net.ipv4.vs.backup_only", "0"):
+            yield
+        return
+    rows = "\n".join(cluster.table(pair.active()))
+    cluster.run(name, f"echo '{rows}' | ipvsadm -R")
+    try:
+        yield
+    finally:
+        cluster.run(name, "/etc/ha.d/resource.d/lvs-rows stop")
 
 
 @pytest.mark.parametrize("vip", VIPS)
@@ -52,9 +79,8 @@ def test_a_packet_crosses_once_at_most(client, pair, crossings, vip):
 
 
 @pytest.mark.parametrize("vip", VIPS)
-def test_without_backup_only_packets_go_back_and_forth(cluster, client, pair, crossings, vip):
-    standby = pair.standby()
-    with cluster.sysctl(standby, "net.ipv4.vs.backup_only", "0"):
+def test_where_both_direct_packets_go_back_and_forth(cluster, client, pair, crossings, vip):
+    with directing(cluster, pair, pair.standby()):
         answers = client.ask(vip, count=8, timeout=3)
         found = crossings()
     assert sum(answers.by[name] for name in BOXES) < 8
