@@ -5,19 +5,18 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
-from typing import Any, Union
+from typing import Any
 
 from ansible_collections.lvs.cluster.plugins.plugin_utils.kinds import (
     Field,
     HostAddress,
     ListOf,
+    Network,
     Refused,
     Report,
     Section,
     show,
 )
-
-Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 
 
 @dataclass(frozen=True)

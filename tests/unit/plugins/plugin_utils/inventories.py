@@ -12,6 +12,19 @@ HostVars = dict[str, dict[str, Any]]
 Groups = dict[str, list[str]]
 OMIT = object()
 
+REALSERVER_OPTIONS = {
+    "device": "lo",
+    "gateway": "none",
+    "gateway_addresses": {"ipv4": "", "ipv6": ""},
+    "replace_default_route": False,
+    "table": 5010,
+    "gateways": [],
+    "redirect": [],
+    "tuning": "none",
+    "sysctls": {},
+}
+"""The real server role's own variables, as the role hands them on: its defaults, but without a gateway."""
+
 
 def service(**changes: Any) -> dict[str, Any]:
     """One good service; a changed key with the value OMIT is left out."""

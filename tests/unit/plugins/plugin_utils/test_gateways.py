@@ -11,6 +11,7 @@ from ansible_collections.lvs.cluster.plugins.plugin_utils.model import build
 from ansible_collections.lvs.cluster.plugins.plugin_utils.view import pack, view
 from ansible_collections.lvs.cluster.tests.unit.plugins.plugin_utils.inventories import (
     OMIT,
+    REALSERVER_OPTIONS,
     inventory,
     pair,
     problems,
@@ -20,17 +21,7 @@ from ansible_collections.lvs.cluster.tests.unit.plugins.plugin_utils.inventories
 RS1 = [{"host": "rs1"}]
 BOTH = ["192.0.2.10", "2001:db8::10"]
 WEB = "lvs_services[0] (web)"
-OPTIONS = {
-    "device": "lo",
-    "gateway": "none",
-    "gateway_addresses": {"ipv4": "", "ipv6": ""},
-    "replace_default_route": False,
-    "gateways": [],
-    "redirect": [],
-    "tuning": "none",
-    "table": 5010,
-    "sysctls": {},
-}
+OPTIONS = REALSERVER_OPTIONS
 
 
 def seen(inventory_, host="director1"):

@@ -13,6 +13,7 @@ from ansible_collections.lvs.cluster.plugins.plugin_utils.model import build
 from ansible_collections.lvs.cluster.plugins.plugin_utils.objects_heartbeat import heartbeat_objects
 from ansible_collections.lvs.cluster.plugins.plugin_utils.view import pack, view
 from ansible_collections.lvs.cluster.tests.unit.plugins.plugin_utils.inventories import (
+    REALSERVER_OPTIONS,
     cluster,
     inventory,
     pair,
@@ -21,17 +22,7 @@ from ansible_collections.lvs.cluster.tests.unit.plugins.plugin_utils.inventories
 )
 
 HEARTBEAT = {"lvs_failover": "heartbeat", "lvs_heartbeat_key": "correct-horse", "lvs_health": "ldirectord"}
-OPTIONS = {
-    "device": "lo",
-    "gateway": "policy",
-    "gateway_addresses": {"ipv4": "", "ipv6": ""},
-    "replace_default_route": False,
-    "gateways": [],
-    "redirect": [],
-    "tuning": "none",
-    "table": 5010,
-    "sysctls": {},
-}
+OPTIONS = {**REALSERVER_OPTIONS, "gateway": "policy"}
 WHY = "directors are real servers of lvs_services[0] (web), and one that stands by would direct again what it gets"
 BACKUP_ONLY = "net.ipv4.vs.backup_only"
 

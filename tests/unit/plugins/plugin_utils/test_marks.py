@@ -11,6 +11,7 @@ from ansible_collections.lvs.cluster.plugins.plugin_utils.model import build
 from ansible_collections.lvs.cluster.plugins.plugin_utils.view import pack, view
 from ansible_collections.lvs.cluster.tests.unit.plugins.plugin_utils.inventories import (
     OMIT,
+    REALSERVER_OPTIONS,
     cluster,
     inventory,
     pair,
@@ -112,9 +113,7 @@ class TestRows:
 
     def test_a_way_back_for_whatever_protocol(self):
         own = view(pack(build(*inventory(cache(forward="nat")))), "rs1")
-        options = {"device": "lo", "gateway": "policy", "gateway_addresses": {}, "table": 5010, "sysctls": {}}
-        none = {"replace_default_route": False, "gateways": [], "redirect": [], "tuning": "none"}
-        (rule,) = objects.realserver_objects(own, {**options, **none})["rules"]
+        (rule,) = objects.realserver_objects(own, {**REALSERVER_OPTIONS, "gateway": "policy"})["rules"]
         assert "protocol" not in rule
         assert "source_port" not in rule
 

@@ -11,6 +11,7 @@ from ansible_collections.lvs.cluster.plugins.plugin_utils.model import build
 from ansible_collections.lvs.cluster.plugins.plugin_utils.view import pack, view
 from ansible_collections.lvs.cluster.tests.unit.plugins.plugin_utils.inventories import (
     OMIT,
+    REALSERVER_OPTIONS,
     cluster,
     inventory,
     pair,
@@ -20,17 +21,7 @@ from ansible_collections.lvs.cluster.tests.unit.plugins.plugin_utils.inventories
 
 FARM = "lvs_services[0] (farm)"
 WEB = "lvs_services[0] (web)"
-OPTIONS = {
-    "device": "lo",
-    "gateway": "none",
-    "gateway_addresses": {},
-    "replace_default_route": False,
-    "gateways": [],
-    "redirect": [],
-    "tuning": "none",
-    "table": 5010,
-    "sysctls": {},
-}
+OPTIONS = REALSERVER_OPTIONS
 
 
 def farm(**changes):

@@ -5,6 +5,7 @@ import copy
 
 import pytest
 from ansible_collections.lvs.cluster.plugins.plugin_utils import objects
+from ansible_collections.lvs.cluster.tests.unit.plugins.plugin_utils.inventories import REALSERVER_OPTIONS
 
 DIRECTOR = {
     "host": "lb1",
@@ -26,17 +27,7 @@ REALSERVER = {
     "director_addresses": {"ipv4": ["198.51.100.1"], "ipv6": []},
     "forwards": {"ipv4": [], "ipv6": []},
 }
-OPTIONS = {
-    "device": "lo",
-    "gateway": "none",
-    "gateway_addresses": {"ipv4": "", "ipv6": ""},
-    "replace_default_route": False,
-    "table": 5010,
-    "gateways": [],
-    "redirect": [],
-    "tuning": "none",
-    "sysctls": {},
-}
+OPTIONS = REALSERVER_OPTIONS
 FLOW = {"family": "ipv4", "address": "198.51.100.11", "protocol": "tcp", "port": 8080}
 
 
