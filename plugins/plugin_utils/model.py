@@ -10,7 +10,7 @@ an inventory of a thousand services must not be walked for each of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.lvs.cluster.plugins.plugin_utils import (
@@ -51,6 +51,9 @@ from ansible_collections.lvs.cluster.plugins.plugin_utils.services import (
     read_services,
     span_words,
 )
+
+# The kernel takes no port 65535 in a rule (include/net/fib_rules.h): a flow that ends there is one of every port.
+LAST_PORT_OF_RULES = 65534
 
 
 def build(hostvars: HostVars, groups: Groups) -> dict[str, Any]:
@@ -240,7 +243,7 @@ def _as_cluster(
         "directors": {name: hosts[name].as_director() for name in _ranked(member, hosts, settings)},
         "realservers": _realserver_records(member, hosts, services),
         "vips": vips,
-        "forwards": _forwards((service.family, service.forward) for service in services),
+        "forwards": _forwards(_ways(services)),
         "schedulers": sorted({str(service.scheduler) for service in services}),
         "services": [_as_service(service) for service in services],
         "marks": marks.plan_marks(services, _own_addresses(hosts)),
@@ -321,6 +324,14 @@ def _forwards(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     return {family: sorted(forward for own, forward in unique if own == family) for family in FAMILIES.values()}
 
 
+def _ways(services: Iterable[Service]) -> Iterator[tuple[str, str]]:
+    """Yield family and forwarding method of each service, and of its fallback."""
+    for service in services:
+        yield service.family, service.forward
+        if service.watched["fallback"]:
+            yield service.family, service.watched["fallback"]["forward"]
+
+
 def _realserver_records(
     member: Members, hosts: Mapping[str, Host], services: Sequence[Service]
 ) -> dict[str, dict[str, Any]]:
@@ -364,7 +375,7 @@ class Duties:
                     "family": service.family,
                     "address": str(address),
                     "protocol": service.protocol,
-                    "port": _port(span),
+                    "port": _port(span) if span[1] <= LAST_PORT_OF_RULES else 0,
                 }
                 self._flows.setdefault(tuple(flow.values()), flow)
             return
@@ -393,7 +404,7 @@ class Duties:
     def _covered(self, flow: Mapping[str, Any]) -> bool:
         """Tell whether another flow has it all: of two such rules the kernel may delete the other than was named."""
         every = [(flow["protocol"], 0)] if flow["port"] else []
-        wider = [*every, *([(None, 0)] if flow["protocol"] else [])]
+        wider = [*every, *([(None, flow["port"]), (None, 0)] if flow["protocol"] else [])]
         return any((flow["family"], flow["address"], protocol, port) in self._flows for protocol, port in wider)
 
 

@@ -23,17 +23,11 @@ from ansible_collections.lvs.cluster.plugins.plugin_utils import (
     tunnels,
 )
 from ansible_collections.lvs.cluster.plugins.plugin_utils.problems import ObjectsError
+from ansible_collections.lvs.cluster.plugins.plugin_utils.routing_tables import LOCAL_TABLE, MAIN_TABLE, table_number
 
 # The distributions' own loaders of the IPVS table: Debian's clears the table when it stops, EL's saves it. Ours is the
 # only one, so they are masked.
 MASKED = ["ipvsadm.service"]
-
-# The kernel's numbers of the tables main and local (ip-route(8)).
-MAIN_TABLE = 254
-LOCAL_TABLE = 255
-
-# The kernel takes no port 65535 in a rule (include/net/fib_rules.h).
-LAST_PORT_OF_RULES = 65534
 
 UNLESS_KEEPALIVED = "systemctl is-active --quiet keepalived"
 
@@ -58,7 +52,7 @@ def director_objects(
     """
     require(view, "director")
     options = [f"options ip_vs conn_tab_bits={conn_tab_bits}"] if conn_tab_bits else []
-    rules, routes = _delivery(view.get("deliveries", ()), delivery_table)
+    rules, routes = _delivery(view.get("deliveries", ()), table_number("director_table", delivery_table))
     return config_of(
         "director",
         module_options=options + gateways.helper_options(view),
@@ -340,9 +334,10 @@ def _way_back(view: dict[str, Any], options: dict[str, Any]) -> tuple[list[dict[
     """Rules and routes that bring replies back through the director: those of NAT services, by `default` DR's too."""
     mode, flows = options["gateway"], view["nat_flows"]
     families = {flow["family"] for flow in flows}
-    if mode == "default":
+    # A director's own replies leave by themselves. Where there are NAT's, the director forwards their families alone.
+    if mode == "default" and not families and not view["director"]:
         hidden = [*view["hidden_vips"], *view.get("hidden_networks", ())]
-        families |= {one["family"] for one in hidden if one["forward"] == "dr"}
+        families = {one["family"] for one in hidden if one["forward"] == "dr"}
     if mode == "none" or not families:
         return [], []
     if mode == "default" and not options["replace_default_route"]:
@@ -358,7 +353,7 @@ def _way_back(view: dict[str, Any], options: dict[str, Any]) -> tuple[list[dict[
                 f"realserver_gateway: {mode} needs the address of the director that faces the real servers, and the "
                 f"cluster has no single one for {family}; set realserver_gateway_{family}"
             )
-        table = options["table"] if mode == "policy" else None
+        table = table_number("realserver_table", options["table"]) if mode == "policy" else None
         routes.append({"family": family, "via": gateway, **({"table": table} if table else {})})
     if mode == "policy":
         rules = [*_to_directors(view, {route["family"]: route["via"] for route in routes}, options["table"])]
@@ -370,13 +365,11 @@ def _way_back(view: dict[str, Any], options: dict[str, Any]) -> tuple[list[dict[
 
 
 def _way_back_rule(flow: dict[str, Any], table: int) -> dict[str, Any]:
-    port = str(flow["port"])
-    nameable = port != "0" and int(port.rpartition("-")[2]) <= LAST_PORT_OF_RULES
     return {
         "family": flow["family"],
         "source": flow["address"],
         **({"protocol": flow["protocol"]} if flow["protocol"] else {}),
-        **({"source_port": flow["port"]} if nameable else {}),
+        **({"source_port": flow["port"]} if flow["port"] else {}),
         "table": table,
         "priority": table,
     }

@@ -26,6 +26,9 @@ from ansible_collections.lvs.cluster.plugins.plugin_utils.problems import Proble
 from ansible_collections.lvs.cluster.plugins.plugin_utils.schema import UNREADABLE, Address, Vip
 from ansible_collections.lvs.cluster.plugins.plugin_utils.schema_services import ANY_PROTOCOL, GUE_PORT
 
+WIDEST = {4: 8, 6: 16}
+"""The shortest prefix of a network that real servers can take in whole; everything is no network."""
+
 PROTOCOL = "tcp"
 """The one that an entry has which says none."""
 
@@ -378,6 +381,13 @@ def _check_networks(entry: Entry) -> None:
     if entry.read["vip"] is not None:
         entry.wrong(".network", "stands in place of vip, and both are there", "keep one, or make an entry for each")
     _check_nested(entry, "network", entry.networks)
+    for network in entry.networks:
+        if 0 < network.prefixlen < WIDEST[network.version]:
+            entry.wrong(
+                ".network",
+                f"{network} is more than a network, and real servers would take all of it for their own",
+                f"name networks of /{WIDEST[network.version]} and longer, or {network.supernet(new_prefix=0)}",
+            )
 
 
 def _check_nested(entry: Entry, key: str, networks: Sequence[Network]) -> None:

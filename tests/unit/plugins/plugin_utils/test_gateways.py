@@ -174,6 +174,18 @@ class TestGatewayOfDirectRouting:
         config = objects.realserver_objects(seen(inventory(service(forward=forward)), "rs1"), options)
         assert (config["rules"], config["routes"]) == ([], [])
 
+    def test_a_director_that_serves_is_not_its_own_gateway(self):
+        hostvars, groups = inventory(service(forward="dr", real_servers=[{"host": "director1"}]))
+        groups["realservers"].append("director1")
+        options = OPTIONS | {"gateway": "default", "replace_default_route": True}
+        assert objects.realserver_objects(seen((hostvars, groups)), options)["routes"] == []
+
+    def test_beside_nats_replies_its_families_alone_take_the_director(self):
+        services = (service(name="a"), service(name="b", vip="2001:db8::10", forward="dr"))
+        options = OPTIONS | {"gateway": "default", "replace_default_route": True}
+        config = objects.realserver_objects(seen(inventory(*services), "rs1"), options)
+        assert config["routes"] == [{"family": "ipv4", "via": "10.0.0.1"}]
+
     def test_a_real_server_takes_the_director_for_its_gateway_when_asked(self):
         own = seen(inventory(service(vip=BOTH, forward="dr")), "rs1")
         with pytest.raises(objects.ObjectsError, match="realserver_replace_default_route: true"):

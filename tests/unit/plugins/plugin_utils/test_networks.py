@@ -233,8 +233,8 @@ class TestRanges:
 
         assert sports(21, "40000-40100") == [("tcp", 21), ("tcp", "40000-40100")]
         # The kernel takes no 65535 in a rule.
-        assert sports(21, "1024-65535") == [("tcp", 21), ("tcp", None)]
-        assert sports(53, 65535, protocol="any") == [(None, 53), (None, None)]
+        assert sports(21, "1024-65535") == [("tcp", None)]
+        assert sports(53, 65535, protocol="any") == [(None, None)]
 
     @pytest.mark.parametrize(
         ("first", "second", "common"),
@@ -432,3 +432,37 @@ class TestRedirects:
     def test_with_everything_whatever_comes_in_for_the_port_does(self):
         config = realserver(cache(), redirect=[{"port": 80, "to": 3128}])
         assert config["packets"]["redirect"] == ["tcp dport 80 redirect to :3128"]
+
+
+class TestRoutingTables:
+    @pytest.mark.parametrize(("number", "wrong"), [(254, "kernel's own"), (0, "2..32765"), ("x", "2..32765")])
+    def test_one_that_would_break_the_host_is_refused(self, number, wrong):
+        with pytest.raises(objects.ObjectsError, match=f"^director_table: .*{wrong}"):
+            objects.director_objects(own_view("director1", farm()), {}, 0, False, number)
+        served = own_view("rs1", service())
+        with pytest.raises(objects.ObjectsError, match=f"^realserver_table: .*{wrong}"):
+            objects.realserver_objects(served, {**OPTIONS, "gateway": "policy", "table": number})
+
+    def test_digits_of_a_template_will_do(self):
+        config = objects.director_objects(own_view("director1", farm()), {}, 0, False, "5030")
+        assert {route["table"] for route in config["routes"]} == {5030}
+
+
+@pytest.mark.parametrize(("network", "most"), [("128.0.0.0/1", 8), ("2000::/3", 16)])
+def test_half_the_world_is_no_network(network, most):
+    (line,) = (line for line in problems(*inventory(farm(network=network))) if "is more than a network" in line)
+    assert f"/{most} and longer" in line
+
+
+def test_rules_that_another_one_covers_are_left_out():
+    everything = group(name="all", ports=["1024-65535"], port=OMIT, forward="nat")
+    any_protocol = farm(name="any", network="192.0.2.64/28", port=80, forward="nat", fwmark=OMIT)
+    for wider, left in ((everything, [("tcp", 0)]), (any_protocol, [(None, 80)])):
+        flows = own_view("rs1", service(port=80), wider)["nat_flows"]
+        assert [(flow["protocol"], flow["port"]) for flow in flows] == left
+
+
+def test_a_fallbacks_replies_are_forwarded_too():
+    service_ = service(forward="dr", fallback={"address": "10.0.0.13", "port": 81, "forward": "nat"})
+    config = director(service_, lvs_health="keepalived")
+    assert {"name": "net.ipv4.ip_forward", "value": "1"} in config["sysctls"]
