@@ -23,14 +23,11 @@ from ansible_collections.lvs.cluster.plugins.plugin_utils import (
     tunnels,
 )
 from ansible_collections.lvs.cluster.plugins.plugin_utils.problems import ObjectsError
+from ansible_collections.lvs.cluster.plugins.plugin_utils.realserver_options import LOCAL_TABLE, MAIN_TABLE
 
 # The distributions' own loaders of the IPVS table: Debian's clears the table when it stops, EL's saves it. Ours is the
 # only one, so they are masked.
 MASKED = ["ipvsadm.service"]
-
-# The kernel's numbers of the tables main and local (ip-route(8)).
-MAIN_TABLE = 254
-LOCAL_TABLE = 255
 
 # The kernel takes no port 65535 in a rule (include/net/fib_rules.h).
 LAST_PORT_OF_RULES = 65534
@@ -270,7 +267,7 @@ def realserver_objects(view: dict[str, Any], options: dict[str, Any]) -> dict[st
     """What a real server has: hidden VIPs for DR and TUN, the way back through the director for NAT.
 
     :param options: `device`, `gateway`, `gateway_addresses` (by family), `replace_default_route`, `table`, `gateways`,
-        `redirect`, `tuning`, `sysctls`: the role's variables without their prefix.
+        `redirect`, `tuning`, `sysctls`: the role's variables without their prefix; and `director_table`.
     """
     require(view, "realserver", "real server")
     modules: list[str] = []
@@ -316,7 +313,7 @@ def realserver_objects(view: dict[str, Any], options: dict[str, Any]) -> dict[st
         sysctls=sysctls | sysctl_names.profile(options["tuning"]) | options["sysctls"],
         packets={
             "redirect": realserver_options.redirects(view, options["redirect"]),
-            "clamp": tunnels.clamps(view["hidden_vips"]),
+            "clamp": tunnels.clamps(hidden),
         },
         addresses=addresses,
         rules=rules + more_rules,
