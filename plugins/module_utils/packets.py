@@ -30,6 +30,7 @@ CHAINS = {
     "mark": Chain("type filter hook prerouting priority mangle", last_decides=True),
     "redirect": Chain("type nat hook prerouting priority dstnat", last_decides=False),
     "masquerade": Chain("type nat hook postrouting priority srcnat", last_decides=False),
+    # Rules that change or drop what goes out.
     "clamp": Chain("type filter hook postrouting priority mangle", last_decides=True),
 }
 

@@ -166,7 +166,7 @@ options:
             elements: str
             default: []
           clamp:
-            description: Rules that change packets as they go out, for example
+            description: Rules that change or drop packets as they go out, for example
               V(tcp flags syn tcp option maxseg size set 1440).
             type: list
             elements: str

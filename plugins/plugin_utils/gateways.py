@@ -10,7 +10,7 @@ their replies.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.lvs.cluster.plugins.plugin_utils.marks import WORDS
@@ -41,28 +41,27 @@ def check_masquerade(
     wanted = settings["lvs_masquerade"]
     if not wanted:
         return
-    known = {vip["address"] for vip in vips}
+    held = [ipaddress.ip_address(vip["address"]) for vip in vips]
+    known = {str(address) for address in held}
     stated = _readable(wanted["vip"])
+    # With lvs_vipless a VIP of a service by mark is no director's, and no answer would get to one.
+    mends = "service without group or fwmark" if settings["lvs_vipless"] else "service"
     for family in FAMILIES.values():
         if sum(FAMILIES[address.version] == family for address in stated) > 1:
             problems.add(
                 "lvs_masquerade.vip", f"has two {FAMILY_WORDS[family]} addresses", "keep the one that others shall see"
             )
-    for address in stated:
-        if str(address) not in known:
-            problems.add(
-                "lvs_masquerade.vip",
-                f"{address} is no VIP of lvs_services: answers to it would not reach the director that is active",
-                "name a VIP, or leave it out to use the first one",
-            )
+    unheld = {vip.address for service in services if service.vipless for vip in service.vips}
+    _check_stated(stated, known, unheld, mends, problems)
+    _check_delivered(wanted, stated, held, services, mends, problems)
     for key in ("sources", "exclude"):
         for network in _readable(wanted[key]):
             family = FAMILIES[network.version]
             if services and not any(ipaddress.ip_address(one).version == network.version for one in known):
                 problems.add(
                     f"lvs_masquerade.{key}",
-                    f"{network} is {FAMILY_WORDS[family]}, and the cluster has no {FAMILY_WORDS[family]} VIP",
-                    "leave it out, or give a service such a VIP",
+                    f"{network} is {FAMILY_WORDS[family]}, and directors hold no {FAMILY_WORDS[family]} VIP",
+                    f"leave it out, or give a {mends} such a VIP",
                 )
     if len((settings["lvs_vrrp"] or {}).get("instances") or ()) > 1:
         problems.add(
@@ -71,9 +70,65 @@ def check_masquerade(
             "use one instance, or leave it out",
         )
     if services and not known:
-        problems.add(
-            "lvs_masquerade", "the cluster has no VIP that connections could come from", "give a service a vip"
-        )
+        why = "directors hold no VIP that connections could come from"
+        if unheld:
+            why += ": with lvs_vipless none of a service by mark"
+        problems.add("lvs_masquerade", why, f"give a {mends} a vip, or leave it out")
+
+
+def _check_stated(
+    stated: Iterable[Address], known: Container[str], unheld: Container[Address], mends: str, problems: Problems
+) -> None:
+    for address in stated:
+        if str(address) not in known and address in unheld:
+            problems.add(
+                "lvs_masquerade.vip",
+                f"directors do not hold {address}: with lvs_vipless they hold no VIP of a service by mark",
+                f"name a VIP of a {mends}",
+            )
+        elif str(address) not in known:
+            problems.add(
+                "lvs_masquerade.vip",
+                f"{address} is no VIP of lvs_services: answers to it would not reach the director that is active",
+                f"name a VIP of a {mends}, or leave it out to use the first one that directors hold",
+            )
+
+
+def _check_delivered(
+    wanted: Mapping[str, Any],
+    stated: Iterable[Address],
+    held: Sequence[Address],
+    services: Iterable[Service],
+    mends: str,
+    problems: Problems,
+) -> None:
+    """Report a VIP whose every packet gets a mark by which directors take it in: answers would get no further.
+
+    Of everything, what directors hold is left alone.
+    """
+    sources = {network.version for network in _readable(wanted["sources"])}
+    chosen: dict[int, Address] = {}
+    for address in (*stated, *held):
+        chosen.setdefault(address.version, address)
+    for address in chosen.values():
+        if address not in held or (sources and address.version not in sources):
+            continue
+        for service in services:
+            for network in _taken(service):
+                if address in network:
+                    problems.add(
+                        "lvs_masquerade.vip",
+                        f"{address} is among the addresses of {service.path}, whose packets directors mark and take in:"
+                        " answers would get no further",
+                        f"name a VIP of another {mends}, outside its addresses",
+                    )
+
+
+def _taken(service: Service) -> Iterator[Network]:
+    """Yield the addresses whose packets directors mark and take in, whether they hold them or not."""
+    if service.vipless and service.group:
+        yield from (network for network in service.networks if network.prefixlen)
+        yield from (ipaddress.ip_network(vip.address) for vip in service.vips)
 
 
 def check_helpers(services: Sequence[Service], problems: Problems) -> None:
@@ -105,11 +160,14 @@ def plan_masquerade(
     theirs = [server.address for service in services for server in service.real_servers]
     known = [ipaddress.ip_address(vip["address"]) for vip in vips]
     moving = [ipaddress.ip_address(vip["address"]) for vip in gateway_vips]
-    ours = [*(address for host in directors for address in _addresses(host)), *known, *moving]
-    inside = [*theirs, *ours, *(address for host in hosts for address in _addresses(host))]
+    # Replies of services come from their VIPs and networks, whether directors hold them or not.
+    served = [vip.address for service in services for vip in service.vips]
+    whole = [network for service in services for network in service.networks if network.prefixlen]
+    ours = [*(address for host in directors for address in _addresses(host)), *served, *moving]
+    inside = [*theirs, *(address for host in hosts for address in _addresses(host))]
     found = []
     for version, family in FAMILIES.items():
-        own = _networks(ours, version)
+        own = [*_networks(ours, version), *(network for network in whole if network.version == version)]
         real = [one for one in _networks(theirs, version) if one not in own]
         stated = [one for one in wanted["sources"] if one.version == version]
         sources = _collapsed(stated if wanted["sources"] else real)
@@ -124,7 +182,7 @@ def plan_masquerade(
                 "sources": _texts(sources),
                 # What directors send themselves, and the replies of a VIP, stay as they are.
                 "never": _texts(one for one in _collapsed(own) if any(one.overlaps(source) for source in sources)),
-                "exclude": _texts(_collapsed([*_networks(inside, version), *excluded])),
+                "exclude": _texts(_collapsed([*_networks(inside, version), *own, *excluded])),
             }
         )
     return found
@@ -210,9 +268,13 @@ def helper_modules(view: Mapping[str, Any]) -> list[str]:
 
 
 def helper_options(view: Mapping[str, Any]) -> list[str]:
-    """Return the options of the helpers' modules, where they watch other ports than their usual one."""
+    """Return the options of the helpers' modules.
+
+    They name their usual port too: what a module was loaded with is compared with these lines and with no others, and
+    one that was loaded for another port has to be told of.
+    """
     ports = sorted({one["port"] for one in view.get("helpers", ())})
-    return [] if ports in ([], [FTP]) else [f"options {HELPER_MODULES['ftp']} ports={','.join(map(str, ports))}"]
+    return [f"options {HELPER_MODULES['ftp']} ports={','.join(map(str, ports))}"] if ports else []
 
 
 def sysctls(view: Mapping[str, Any], gateway: bool) -> dict[str, Any]:

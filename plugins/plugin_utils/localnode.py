@@ -63,10 +63,33 @@ def check_localnode(
                     " one, which it is itself after a failover",
                     f"use forward: dr, {ELSE}",
                 )
+        _check_fallback(service, member, hosts, problems)
     service_ = answering(settings, member, hosts, services)
     if service_:
         why = f"directors are real servers of {service_.path}, and one that stands by would direct again what it gets"
         _check_standby(settings, why, problems)
+
+
+def _check_fallback(service: Service, member: Members, hosts: Mapping[str, Host], problems: Problems) -> None:
+    """Report a director that is to answer in an emergency and can do so only while it is the active one."""
+    fallback = service.watched["fallback"]
+    if not fallback:
+        return
+    for name in member.directors:
+        own = {str(vip.address) for vip in hosts[name].vrrp.values()}
+        if name not in member.realservers:
+            own.update(str(address) for address in hosts[name].addresses.values())
+        if fallback["address"] in own:
+            missing = (
+                "its replies do not come through that one"
+                if fallback["forward"] == "nat"
+                else "it has the VIP no more, and nobody answers"
+            )
+            problems.add(
+                f"{service.path}.fallback.address",
+                f"{fallback['address']} is {name}, a director: while another one is active, {missing}",
+                "name a server that is no director",
+            )
 
 
 def _check_standby(settings: Mapping[str, Any], why: str, problems: Problems) -> None:

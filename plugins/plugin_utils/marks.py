@@ -135,6 +135,11 @@ def _end(family: str, word: str, networks: Sequence[Network]) -> str:
     return f"{WORDS[family]} {word} {_one_of(network.network_address if alone else network for network in networks)}"
 
 
+def matching(family: str, word: str, end: str) -> str:
+    """Return what matches one address or network of packets' sources or destinations, all of a family among them."""
+    return f"meta nfproto {family}" if end.endswith("/0") else f"{WORDS[family]} {word} {end}"
+
+
 def _passing(service: Service, hosts: Sequence[Address]) -> str:
     """Leave alone what is for or from the cluster's own hosts: real servers ask the world for what they serve."""
     own = dict.fromkeys([*hosts, *(server.address for server in service.real_servers)])

@@ -92,7 +92,8 @@ def _build_cluster(member: Members, hostvars: HostVars, groups: Groups, problems
         problems.add("lvs_services", "is an empty list", "describe at least one service")
     services = read_services(settings, member, hosts, hostvars, problems)
     services = marks.with_marks(services, settings, problems)
-    check_services(services, problems)
+    owners = {str(one): name for name in member.realservers for one in hosts[name].addresses.values()}
+    check_services(services, owners, problems)
     check_claims(services, problems)
     _check_vipless(settings, services, problems)
     _check_networks(services, hosts, settings, problems)

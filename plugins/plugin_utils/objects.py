@@ -264,7 +264,7 @@ def realserver_objects(view: dict[str, Any], options: dict[str, Any]) -> dict[st
     """What a real server has: hidden VIPs for DR and TUN, the way back through the director for NAT.
 
     :param options: `device`, `gateway`, `gateway_addresses` (by family), `replace_default_route`, `table`, `gateways`,
-        `redirect`, `tuning`, `sysctls`: the role's variables without their prefix.
+        `redirect`, `tuning`, `sysctls`: the role's variables without their prefix; and `director_table`.
     """
     require(view, "realserver", "real server")
     modules: list[str] = []
@@ -310,7 +310,7 @@ def realserver_objects(view: dict[str, Any], options: dict[str, Any]) -> dict[st
         sysctls=sysctls | sysctl_names.profile(options["tuning"]) | options["sysctls"],
         packets={
             "redirect": realserver_options.redirects(view, options["redirect"]),
-            "clamp": tunnels.clamps(view["hidden_vips"]),
+            "clamp": tunnels.clamps(hidden),
         },
         addresses=addresses,
         rules=rules + more_rules,

@@ -23,27 +23,27 @@ from ansible_collections.lvs.cluster.plugins.plugin_utils.kinds import (
     Word,
     read_value,
 )
+from ansible_collections.lvs.cluster.plugins.plugin_utils.marks import WORDS, matching
+from ansible_collections.lvs.cluster.plugins.plugin_utils.members import FAMILIES, FAMILY_WORDS
 from ansible_collections.lvs.cluster.plugins.plugin_utils.problems import ObjectsError, Problems
-from ansible_collections.lvs.cluster.plugins.plugin_utils.schema_services import MAX_PORT, PROTOCOLS
-from ansible_collections.lvs.cluster.plugins.plugin_utils.tunnels import WORDS
+from ansible_collections.lvs.cluster.plugins.plugin_utils.routing_tables import MAIN_TABLE, NUMBER, OWN_TABLES
+from ansible_collections.lvs.cluster.plugins.plugin_utils.schema_services import ANY_PROTOCOL, MAX_PORT, PROTOCOLS
 
 View = Mapping[str, Any]
 Rows = list[dict[str, Any]]
 
-FAMILIES = {4: "ipv4", 6: "ipv6"}
 ANY = "any"
 """In place of a VIP: whatever address a packet was sent to."""
 
-# The kernel's own tables: default, main and local (ip-route(8)).
-OWN_TABLES = (253, 254, 255)
-MAIN_TABLE = 254
+# A rule names one before its port.
+ONE_PROTOCOL = tuple(one for one in PROTOCOLS if one.name != ANY_PROTOCOL)
 
 REDIRECT = Section(
     "redirect",
     (
         Field("port", Integer(1, MAX_PORT), "The service's port.", default=REQUIRED),
         Field("to", Integer(1, MAX_PORT), "The port that the server listens on.", default=REQUIRED),
-        Field("protocol", Word(PROTOCOLS), "The protocol.", default="tcp"),
+        Field("protocol", Word(ONE_PROTOCOL), "The protocol.", default="tcp"),
         Field("vip", Text(), "A VIP, or any.", default_words="every VIP and network that this host hides"),
     ),
 )
@@ -53,7 +53,7 @@ GATEWAY = Section(
     (
         Field("address", HostAddress(), "The host's further RIP.", default=REQUIRED),
         Field("gateway", HostAddress(), "The director or gateway VIP of the cluster that uses it.", default=REQUIRED),
-        Field("table", Integer(2, 32765), "The routing table, and the priority of its rule.", default=REQUIRED),
+        Field("table", NUMBER, "The routing table, and the priority of its rule.", default=REQUIRED),
         Field("directors", ListOf(HostAddress(), single=True), "That cluster's directors.", default=()),
     ),
 )
@@ -74,8 +74,9 @@ def _refuse(view: View, problems: Problems) -> None:
 def redirects(view: View, value: Any) -> list[str]:
     """Return the rules that lead packets for a service's port to the port that the server listens on.
 
-    The packet stays one for the VIP, so that who listens on the VIP alone gets it as well. Where any address will do,
-    it goes to that of the device which it came in by.
+    The packet stays one for the VIP, so that who listens on the VIP alone gets it as well. One for a network goes to
+    the host's own address. Where any address will do, it goes to that of the device which it came in by; one that
+    unpacks a tunnel may have none, and then the kernel drops the packet (nf_nat_redirect.c).
     """
     problems = Problems()
     rows = _read("realserver_redirect", REDIRECT, value, problems)
@@ -87,7 +88,9 @@ def redirects(view: View, value: Any) -> list[str]:
             "a director would redirect the packets before IPVS sees them",
             "leave it out on directors, and let the server listen on the service's port",
         )
-    named, networks, everything = [], [], []
+    named: list[str] = []
+    networks: list[tuple[str, int, str]] = []
+    everything: list[str] = []
     seen: dict[tuple[str, str, int], str] = {}
     for path, row in rows:
         if row["port"] == row["to"]:
@@ -100,15 +103,24 @@ def redirects(view: View, value: Any) -> list[str]:
             if address == ANY:
                 everything.append(f"{ports} redirect to :{row['to']}")
                 continue
-            word = WORDS[hidden[address]]
-            if "/" in address:
-                networks.append(f"{word} daddr {address} {ports} redirect to :{row['to']}")
+            family = hidden[address]
+            to = view.get(family) if "/" in address else address
+            if not to:
+                problems.add(
+                    path,
+                    f"what is for {address} goes to the host's own {FAMILY_WORDS[family]} address, and it has none",
+                    "add one to its lvs_address, or name a vip",
+                )
                 continue
-            target = address if word == "ip" else f"[{address}]"
-            named.append(f"{word} daddr {address} {ports} dnat {word} to {target}:{row['to']}")
+            target = to if family == "ipv4" else f"[{to}]"
+            rule = f"{matching(family, 'daddr', address)} {ports} dnat {WORDS[family]} to {target}:{row['to']}"
+            if "/" in address:
+                networks.append((family, -int(address.partition("/")[2]), rule))
+            else:
+                named.append(rule)
     _refuse(view, problems)
-    # The first rule that matches decides.
-    return named + networks + everything
+    # The first rule that matches decides, so a smaller network comes before one that has it in it.
+    return [*named, *(rule for *_, rule in sorted(networks)), *everything]
 
 
 def _vips(said: str | None, hidden: Mapping[str, str], path: str, problems: Problems) -> list[str]:
@@ -121,8 +133,7 @@ def _vips(said: str | None, hidden: Mapping[str, str], path: str, problems: Prob
                 "this host hides no VIP whose packets it could redirect",
                 "add vip: any for every packet that comes in for the port, or leave the entry out",
             )
-        # Everything is nobody's network: then no packet is for another address.
-        return [ANY] if any(one.endswith("/0") for one in hidden) else list(hidden)
+        return list(hidden)
     try:
         address = str(ipaddress.ip_address(said))
     except ValueError:
@@ -158,11 +169,9 @@ def _route(row: View) -> dict[str, Any]:
 
 def _check_gateways(view: View, options: View, rows: list[tuple[str, dict[str, Any]]], problems: Problems) -> None:
     vips = {vip["address"] for vip in view["hidden_vips"]}
-    policy = options["gateway"] == "policy" and view["nat_flows"]
     addresses: dict[Any, str] = {}
-    tables: dict[tuple[int, int], str] = {}
     for path, row in rows:
-        address, table = row["address"], row["table"]
+        address = row["address"]
         for key, others in (("gateway", [row["gateway"]]), ("directors", row["directors"])):
             for other in others:
                 if other is not UNREADABLE and other.version != address.version:
@@ -180,9 +189,24 @@ def _check_gateways(view: View, options: View, rows: list[tuple[str, dict[str, A
             problems.add(f"{path}.address", f"{address} is a VIP", "name an address of the host's own")
         if addresses.setdefault(address, path) != path:
             problems.add(f"{path}.address", f"{address} is in {addresses[address]} too", "keep one")
+    _check_tables(view, options, rows, problems)
+
+
+def _check_tables(view: View, options: View, rows: list[tuple[str, dict[str, Any]]], problems: Problems) -> None:
+    policy = options["gateway"] == "policy" and view["nat_flows"]
+    # There everything is local, and what is sent by it goes nowhere.
+    delivery = options["director_table"] if view.get("deliveries") else None
+    if policy and options["table"] == delivery:
+        wrong = f"{delivery} is director_table, by which this host takes in packets as a director"
+        problems.add("realserver_table", wrong, "use another number for one of them")
+    tables: dict[tuple[int, int], str] = {}
+    for path, row in rows:
+        address, table = row["address"], row["table"]
         if table in OWN_TABLES:
             problems.add(f"{path}.table", f"{table} is one of the kernel's own tables", "use another number")
         elif policy and table == options["table"]:
             problems.add(f"{path}.table", f"{table} is realserver_table", "use another number")
+        elif table == delivery:
+            problems.add(f"{path}.table", f"{table} is director_table", "use another number")
         elif tables.setdefault((address.version, table), path) != path:
             problems.add(f"{path}.table", f"{table} is in {tables[address.version, table]} too", "use another number")

@@ -50,14 +50,16 @@ MASQUERADE = Section(
             "vip",
             ListOf(HostAddress(), single=True),
             "The VIP that such connections seem to come from, at most one of each family. It is where the answers go,"
-            " so it is one that lvs_services has: it moves to the director that is active.",
+            " so it is one that directors hold for lvs_services: it moves to the director that is active. One within a"
+            " service's network is refused.",
             default=(),
-            default_words="for each family the first VIP in lvs_services",
+            default_words="for each family the first VIP in lvs_services that directors hold",
         ),
         Field(
             "sources",
             ListOf(AddressOrNetwork(), single=True),
-            "Whose connections: addresses or networks. The directors' own addresses and VIPs are never among them.",
+            "Whose connections: addresses or networks. The directors' own addresses, VIPs and"
+            " services' networks are never among them.",
             default=(),
             default_words="the real servers of lvs_services",
         ),
@@ -65,8 +67,8 @@ MASQUERADE = Section(
             "exclude",
             ListOf(AddressOrNetwork(), single=True),
             "Destinations, addresses or networks, that shall see the real servers' own addresses. The cluster's own"
-            " addresses and VIPs are always among them, and so is all that would leave by lvs_gateway_interface, where"
-            " that is not lvs_interface.",
+            " addresses, VIPs and networks are always among them, and so is all that would leave by"
+            " lvs_gateway_interface, where that is not lvs_interface.",
             default=(),
             default_words="none",
         ),

@@ -410,7 +410,8 @@ FALLBACK = Section(
             "address",
             HostAddress(loopback=True),
             "The server that answers while no real server does. No loopback address: it works with no"
-            " forwarding method.",
+            " forwarding method. The only director may be it, by nat and another port; where VIPs move (lvs_failover),"
+            " a director that is no real server as well is refused.",
             default=REQUIRED,
         ),
         Field(

@@ -7,6 +7,7 @@ it.
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -119,11 +120,14 @@ def read_services(
     return services
 
 
-def check_services(services: Sequence[Service], problems: Problems) -> None:
-    """Check which names and marks two services of a cluster cannot share."""
+def check_services(services: Sequence[Service], owners: Mapping[str, str], problems: Problems) -> None:
+    """Check which names and marks two services of a cluster cannot share.
+
+    :param owners: whose of the cluster's real servers an address is.
+    """
     marks: dict[tuple[Any, ...], Service] = {}
     names: dict[str, Service] = {}
-    _check_gre(services, problems)
+    _check_gre(services, owners, problems)
     for service in services:
         other = marks.setdefault((service.fwmark, service.family), service)
         if service.fwmark and other.path != service.path:
@@ -142,18 +146,22 @@ def check_services(services: Sequence[Service], problems: Problems) -> None:
             )
 
 
-def _check_gre(services: Sequence[Service], problems: Problems) -> None:
+def _check_gre(services: Sequence[Service], owners: Mapping[str, str], problems: Problems) -> None:
     """Report hosts that would need gre devices with and without checksums: the kernel tells them by address alone."""
     first: dict[tuple[str, int], Service] = {}
     for service in services:
         tunnel = service.tunnel
-        for server in service.real_servers if tunnel and tunnel["type"] == "gre" else ():
-            if server.host is None:
-                continue
-            other = first.setdefault((server.host, server.address.version), service)
-            if tunnel and other.tunnel and other.tunnel["checksum"] != tunnel["checksum"]:
+        if not tunnel or tunnel["type"] != "gre":
+            continue
+        takers = [(server.host, server.address.version) for server in service.real_servers if server.host]
+        fallback = service.watched["fallback"]
+        if fallback and fallback["forward"] == "tun" and fallback["address"] in owners:
+            takers.append((owners[fallback["address"]], ipaddress.ip_address(fallback["address"]).version))
+        for taker in takers:
+            other = first.setdefault(taker, service)
+            if other.tunnel and other.tunnel["checksum"] != tunnel["checksum"]:
                 problems.add_for(
-                    server.host,
+                    taker[0],
                     f"{service.path}.tunnel.checksum",
                     f"is not what {other.path} says, and a real server takes gre packets of one sort only",
                     "say the same in both, or use type: gue",
@@ -474,7 +482,10 @@ def _check_fallback(entry: Entry) -> None:
         entry.wrong(
             ".fallback.address",
             f"{address} cannot answer: its replies never get back to the client",
-            "use the director's own address and another port, with forward: nat",
+            # One that stands by gets no answer back to the client either.
+            "name a server that is no director"
+            if len(entry.members.directors) > 1
+            else "use the director's own address and another port, with forward: nat",
         )
         return
     _check_target(entry, f"{entry.path}.fallback", address, port, forward)

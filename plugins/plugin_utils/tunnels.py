@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from ansible_collections.lvs.cluster.plugins.plugin_utils.marks import matching
+
 View = Mapping[str, Any]
 
 MTU = 1500
@@ -18,8 +20,6 @@ MTU = 1500
 OUTER = {"ipv4": 20, "ipv6": 40}
 INNER = {"ipv4": 40, "ipv6": 60}
 """What a segment is in: the IP header and TCP's."""
-
-WORDS = {"ipv4": "ip", "ipv6": "ip6"}
 
 
 class Unpacker(NamedTuple):
@@ -66,21 +66,21 @@ def overhead(tunnel: View, outer: str) -> int:
 
 
 def clamps(hidden: Iterable[View]) -> list[str]:
-    """Return the rules that tell clients how much of a segment fits into the tunnel, one for each VIP that says so.
+    """Return the rules that tell clients how much of a segment fits into the tunnel, one for each VIP or network.
 
     Requests alone travel in the tunnel, and the client learns how large they may be from the real server's answer to
     its first packet. nft never makes the number larger.
     """
     sizes: dict[tuple[str, str], int] = {}
-    for vip in hidden:
-        tunnel = vip["tunnel"]
+    for one in hidden:
+        tunnel = one["tunnel"]
         if tunnel and tunnel["mss"]:
             size = tunnel["mss"]
             if size == "auto":
-                size = MTU - overhead(tunnel, vip["outer"]) - INNER[vip["family"]]
-            key = vip["family"], vip["address"]
+                size = MTU - overhead(tunnel, one["outer"]) - INNER[one["family"]]
+            key = one["family"], one["address"] if "address" in one else one["network"]
             sizes[key] = min(size, sizes.get(key, size))
     return [
-        f"{WORDS[family]} saddr {address} tcp flags & (syn | rst) == syn tcp option maxseg size set {size}"
+        f"{matching(family, 'saddr', address)} tcp flags & (syn | rst) == syn tcp option maxseg size set {size}"
         for (family, address), size in sizes.items()
     ]

@@ -18,6 +18,7 @@ REALSERVER_OPTIONS = {
     "gateway_addresses": {"ipv4": "", "ipv6": ""},
     "replace_default_route": False,
     "table": 5010,
+    "director_table": 5020,
     "gateways": [],
     "redirect": [],
     "tuning": "none",

@@ -103,7 +103,7 @@ class TestMasquerade:
             ({"sources": "10.0.0.1/24"}, "10.0.0.1/24 is an address within a network; write 10.0.0.0/24"),
             ({"sources": "0.0.0.0/0"}, "lvs_masquerade.sources: 0.0.0.0/0 is every address there is"),
             ({"exclude": "everywhere"}, "'everywhere' is no IP address and no network"),
-            ({"exclude": ["2001:db8:7::/48"]}, "2001:db8:7::/48 is IPv6, and the cluster has no IPv6 VIP"),
+            ({"exclude": ["2001:db8:7::/48"]}, "2001:db8:7::/48 is IPv6, and directors hold no IPv6 VIP"),
             ({"source": "10.0.0.0/24"}, "did you mean sources?"),
         ],
     )
@@ -120,7 +120,65 @@ class TestMasquerade:
     def test_a_cluster_without_vips_has_none_to_show(self):
         marked = service(vip=OMIT, port=OMIT, fwmark=7)
         (found,) = problems(*inventory(marked, lvs_masquerade={}))
-        assert found.startswith("lvs_masquerade: the cluster has no VIP")
+        assert found == (
+            "lvs_masquerade: directors hold no VIP that connections could come from; give a service a vip, or leave it"
+            " out"
+        )
+
+    def test_what_directors_only_take_in_is_their_own_as_well(self):
+        """Replies of a VIP that no director holds, and of a network, keep their source too."""
+        farm = service(name="farm", vip=OMIT, network=["192.168.0.0/24", "2001:db8:9::/64"], port=0, forward="dr")
+        everything = service(name="all", vip=OMIT, network="0.0.0.0/0", group=True, port=81, forward="dr")
+        grouped = service(name="b", vip="192.0.2.20", group=True, forward="dr")
+        wanted = {"sources": ["10.0.0.0/24", "192.0.2.0/24", "192.168.0.0/16"]}
+        (rule,) = rules(service(), farm, everything, grouped, lvs_vipless=True, lvs_masquerade=wanted)
+        assert " ip saddr != { 10.0.0.1, 192.0.2.10, 192.0.2.20, 192.168.0.0/24 } " in rule
+        assert " ip daddr != { 10.0.0.1, 10.0.0.11, 10.0.0.12/31, 192.0.2.10, 192.0.2.20, 192.168.0.0/24 } " in rule
+        assert " snat ip to 192.0.2.10 " in rule
+
+    @pytest.mark.parametrize(
+        ("wanted", "problem"),
+        [
+            (
+                {"vip": "192.0.2.20"},
+                "lvs_masquerade.vip: directors do not hold 192.0.2.20: with lvs_vipless they hold no VIP of a service"
+                " by mark; name a VIP of a service without group or fwmark",
+            ),
+            (
+                {},
+                "lvs_masquerade: directors hold no VIP that connections could come from: with lvs_vipless none of a"
+                " service by mark; give a service without group or fwmark a vip, or leave it out",
+            ),
+            (
+                {"sources": "10.0.0.0/24"},
+                "lvs_masquerade.sources: 10.0.0.0/24 is IPv4, and directors hold no IPv4 VIP; leave it out, or give a"
+                " service without group or fwmark such a VIP",
+            ),
+        ],
+    )
+    def test_a_vip_that_no_director_holds_gets_no_answers(self, wanted, problem):
+        grouped = service(vip="192.0.2.20", group=True, forward="dr")
+        assert problem in problems(*inventory(grouped, lvs_vipless=True, lvs_masquerade=wanted))
+
+    @pytest.mark.parametrize("wanted", [{}, {"vip": "192.168.0.7"}])
+    def test_answers_that_would_get_a_mark_and_stay_at_the_director(self, wanted):
+        farm = service(name="farm", vip=OMIT, network="192.168.0.0/24", port=80, forward="dr")
+        plain = service(name="plain", vip="192.168.0.7", port=443)
+        other = service(name="other", vip="192.0.2.11")
+        (line,) = problems(*inventory(farm, plain, other, lvs_masquerade=wanted))
+        assert line == (
+            "lvs_masquerade.vip: 192.168.0.7 is among the addresses of lvs_services[0] (farm), whose packets directors"
+            " mark and take in: answers would get no further; name a VIP of another service, outside its addresses"
+        )
+        assert problems(*inventory(farm, plain, other, lvs_masquerade={"vip": "192.0.2.11"})) == []
+        assert problems(*inventory(farm, plain, other, lvs_masquerade={"sources": "2001:db8:1::/64"})) != [line]
+        grouped = service(name="farm", vip="192.168.0.7", group=True, port=80, forward="dr")
+        (line,) = problems(*inventory(grouped, plain, other, lvs_vipless=True, lvs_masquerade=wanted))
+        assert line.startswith("lvs_masquerade.vip: 192.168.0.7 is among the addresses of lvs_services[0] (farm), ")
+
+    def test_of_everything_what_directors_hold_is_left_alone(self):
+        everything = service(name="all", vip=OMIT, network="0.0.0.0/0", port=81, forward="dr")
+        assert problems(*inventory(service(), everything, lvs_masquerade={})) == []
 
 
 class TestRedirects:
@@ -207,9 +265,10 @@ class TestFtpHelper:
         assert config["modules"] == ["ip_vs", "ip_vs_ftp"]
         assert "ip_vs_ftp\n" in content(config, "/etc/modules-load.d/lvs-director.conf")
 
-    def test_its_usual_port_needs_no_more(self):
+    def test_its_usual_port_is_told_too(self):
+        """One that was loaded for another port before has to be told of."""
         config = director(ftp())
-        assert content(config, "/etc/modprobe.d/lvs-director.conf") == ""
+        assert "options ip_vs_ftp ports=21\n" in content(config, "/etc/modprobe.d/lvs-director.conf")
         assert config["packets"]["masquerade"] == []
         assert "net.ipv4.vs.conntrack" not in sysctls(config)
 
@@ -222,7 +281,9 @@ class TestFtpHelper:
         ]
 
     def test_nobody_else_gets_it(self):
-        assert director(ftp(helper=OMIT))["modules"] == ["ip_vs"]
+        config = director(ftp(helper=OMIT))
+        assert config["modules"] == ["ip_vs"]
+        assert content(config, "/etc/modprobe.d/lvs-director.conf") == ""
 
     def test_all_that_the_server_sends_by_tcp_comes_back_through_the_director(self):
         own = seen(inventory(ftp(real_servers=[{"host": "rs1", "port": 2021}])), "rs1")

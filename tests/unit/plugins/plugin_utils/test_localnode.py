@@ -109,13 +109,39 @@ class TestRefusals:
         web = service(forward="dr", real_servers=[{"host": "rs1"}])
         web["fallback"] = {"address": "10.0.0.2", "forward": forward}
         hostvars, groups = pair(web, lvs_health="keepalived")
-        assert problems(hostvars, groups) == []
         groups["realservers"].append("director2")
         (line,) = problems(hostvars, groups)
         assert line.startswith(f"{path}: ")
 
+    @pytest.mark.parametrize(
+        ("forward", "missing"),
+        [
+            ("dr", "it has the VIP no more, and nobody answers"),
+            ("tun", "it has the VIP no more, and nobody answers"),
+            ("nat", "its replies do not come through that one"),
+        ],
+    )
+    def test_a_fallback_that_is_a_director_alone(self, forward, missing):
+        web = service(forward="dr", fallback={"address": "10.0.0.2", "forward": forward})
+        (line,) = problems(*pair(web, lvs_health="keepalived"))
+        assert line == (
+            "lvs_services[0] (web).fallback.address: 10.0.0.2 is director2, a director: while another one is active,"
+            f" {missing}; name a server that is no director"
+        )
+
+    def test_a_fallback_at_a_directors_address_for_adverts(self):
+        web = service(forward="dr", fallback={"address": "192.0.2.3"})
+        hostvars, groups = pair(web, lvs_health="keepalived", lvs_gateway_vip="10.0.0.254")
+        for number, host in enumerate(("director1", "director2"), 2):
+            hostvars[host]["lvs_vrrp_address"] = f"192.0.2.{number}/24"
+        assert any("192.0.2.3 is director2, a director" in line for line in problems(hostvars, groups))
+
 
 class TestOneDirector:
+    def test_it_may_be_the_fallback(self):
+        web = service(fallback={"address": "10.0.0.1", "port": 8080})
+        assert problems(*inventory(web, lvs_health="keepalived")) == []
+
     def test_every_method_works(self):
         for forward in ("nat", "dr", "tun"):
             assert problems(*alone(service(forward=forward))) == []

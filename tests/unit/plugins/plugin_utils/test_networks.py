@@ -425,13 +425,37 @@ def test_a_network_around_the_gateway_that_moves():
 
 
 class TestRedirects:
-    def test_a_networks_packets_go_to_the_port(self):
-        config = realserver(farm(), redirect=[{"port": 8000, "to": 80}])
-        assert config["packets"]["redirect"] == ["ip daddr 192.168.0.0/24 tcp dport 8000 redirect to :80"]
+    """A device that unpacks a tunnel may have no address that `redirect` could choose."""
+
+    @pytest.mark.parametrize("forward", ["dr", "tun"])
+    def test_a_networks_packets_go_to_the_hosts_own_address(self, forward):
+        both = farm(network=["192.168.0.0/24", "2001:db8:9::/64"], fwmark=OMIT, forward=forward)
+        config = realserver(both, redirect=[{"port": 8000, "to": 80}])
+        assert config["packets"]["redirect"] == [
+            "ip daddr 192.168.0.0/24 tcp dport 8000 dnat ip to 10.0.0.11:80",
+            "ip6 daddr 2001:db8:9::/64 tcp dport 8000 dnat ip6 to [2001:db8:1::11]:80",
+        ]
 
     def test_with_everything_whatever_comes_in_for_the_port_does(self):
-        config = realserver(cache(), redirect=[{"port": 80, "to": 3128}])
-        assert config["packets"]["redirect"] == ["tcp dport 80 redirect to :3128"]
+        config = realserver(cache(forward="tun"), redirect=[{"port": 80, "to": 3128}])
+        assert config["packets"]["redirect"] == ["meta nfproto ipv4 tcp dport 80 dnat ip to 10.0.0.11:3128"]
+
+    def test_smaller_networks_come_first(self):
+        rows = [{"port": 80, "to": 3128, "vip": "0.0.0.0/0"}, {"port": 80, "to": 81, "vip": "192.168.0.0/24"}]
+        first, second = realserver(cache(), farm(fwmark=2), redirect=rows)["packets"]["redirect"]
+        assert first.startswith("ip daddr 192.168.0.0/24 ")
+        assert second.startswith("meta nfproto ipv4 ")
+
+    def test_a_host_without_an_address_of_the_family(self):
+        hostvars, groups = inventory(farm(forward="tun"))
+        hostvars["rs1"]["lvs_address"] = "2001:db8:1::11"
+        own = view(pack(build(hostvars, groups)), "rs1")
+        with pytest.raises(objects.ObjectsError) as caught:
+            objects.realserver_objects(own, {**OPTIONS, "redirect": [{"port": 80, "to": 81}]})
+        assert str(caught.value) == (
+            "rs1: realserver_redirect[0]: what is for 192.168.0.0/24 goes to the host's own IPv4 address, and it has"
+            " none; add one to its lvs_address, or name a vip"
+        )
 
 
 class TestRoutingTables:

@@ -62,6 +62,10 @@ class TestRedirect:
             ([{"port": 80, "to": 80}], "realserver_redirect[0].to: 80 is the port itself"),
             ([{"port": 0, "to": 80}], "realserver_redirect[0].port: 0 is not a whole number 1..65535"),
             ([{"port": 80}], "realserver_redirect[0].to: is missing; add to"),
+            (
+                [{"port": 80, "to": 81, "protocol": "any"}],
+                "realserver_redirect[0].protocol: 'any' is not one of tcp, udp, sctp; ",
+            ),
             ([{"port": 80, "to": 81, "vips": []}], "realserver_redirect[0].vips: no such key; did you mean vip?"),
             ({"port": 80, "to": 81}, "realserver_redirect: "),
         ],
@@ -127,6 +131,26 @@ class TestGateways:
     def test_what_cannot_work(self, rows, words):
         said = refusal({**BOTH, "nat_flows": [FLOW]}, gateway="policy", gateways=rows)
         assert f"rs1: realserver_gateways{words}" in said
+
+
+class TestTablesOfADirector:
+    """Packets that leave by the table for what a director takes in would go nowhere."""
+
+    VIEW = {**BOTH, "nat_flows": [FLOW], "deliveries": [{"family": "ipv4", "fwmark": 7}]}
+
+    def test_the_way_back_has_another(self):
+        said = refusal(self.VIEW, gateway="policy", table=5020)
+        assert said == (
+            "rs1: realserver_table: 5020 is director_table, by which this host takes in packets as a director; use"
+            " another number for one of them"
+        )
+        assert "realserver_gateways[0].table: 77 is director_table" in refusal(
+            self.VIEW, gateways=[{**OTHER, "table": 77}], director_table=77
+        )
+
+    def test_others_may_have_any(self):
+        assert realserver({**BOTH, "nat_flows": [FLOW]}, gateway="policy", table=5020)["routes"][0]["table"] == 5020
+        assert realserver(self.VIEW, table=5020)["routes"] == []
 
 
 class TestTuning:

@@ -10,6 +10,7 @@ from ansible_collections.lvs.cluster.plugins.plugin_utils import schema
 from ansible_collections.lvs.cluster.tests.unit.plugins.plugin_utils.inventories import (
     OMIT,
     inventory,
+    pair,
     problems,
     service,
 )
@@ -462,6 +463,11 @@ SERVICES = {
         "leave it out",
     ),
 }
+
+
+def test_of_two_directors_none_is_advised_as_a_fallback():
+    (line,) = problems(*pair(service(fallback={"address": "127.0.0.1"}), lvs_health="keepalived"))
+    assert line.endswith("; name a server that is no director")
 
 
 @pytest.mark.parametrize(("changes", "path", "wrong", "mend"), SERVICES.values(), ids=SERVICES)

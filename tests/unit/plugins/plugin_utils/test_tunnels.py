@@ -7,7 +7,11 @@ import pytest
 from ansible_collections.lvs.cluster.plugins.plugin_utils import objects
 from ansible_collections.lvs.cluster.plugins.plugin_utils.model import build
 from ansible_collections.lvs.cluster.plugins.plugin_utils.view import pack, view
-from ansible_collections.lvs.cluster.tests.unit.plugins.plugin_utils.inventories import inventory, service
+from ansible_collections.lvs.cluster.tests.unit.plugins.plugin_utils.inventories import (
+    inventory,
+    problems,
+    service,
+)
 from ansible_collections.lvs.cluster.tests.unit.plugins.plugin_utils.test_objects import OPTIONS, content, sysctls
 
 SIX = "2001:db8::10"
@@ -95,5 +99,32 @@ class TestSegments:
         config = found(tun(mss=1300), tun("b", mss="auto") | {"port": 81})
         assert config["packets"]["clamp"] == [self.RULE.format("ip", "192.0.2.10", 1300)]
 
+    def test_a_networks_clients_are_told_too(self):
+        def network(name, *networks, **tunnel):
+            return {**tun(name, **tunnel), "vip": None, "network": list(networks)}
+
+        config = found(network("web", "192.168.0.0/24", "2001:db8:9::/64", mss=1300), network("b", "10.9.0.0/16"))
+        assert config["packets"]["clamp"] == [
+            self.RULE.format("ip", "192.168.0.0/24", 1300),
+            self.RULE.format("ip6", "2001:db8:9::/64", 1300),
+        ]
+        (rule,) = found(network("web", "0.0.0.0/0", mss=1300))["packets"]["clamp"]
+        assert rule.startswith("meta nfproto ipv4 tcp flags & (syn | rst) == syn ")
+
     def test_nobody_is_told_unless_asked(self):
         assert found(tun())["packets"] == {"redirect": [], "clamp": []}
+
+
+class TestFallback:
+    """A fallback of the cluster takes packets by the service's tunnel too."""
+
+    def test_one_sort_of_gre_on_a_host(self):
+        plain = {**tun(type="gre"), "fallback": {"address": "10.0.0.12"}}
+        checked = {**tun("b", type="gre", checksum=True), "port": 81, "real_servers": [{"host": "rs2"}]}
+        (line,) = problems(*inventory(plain, checked, lvs_health="keepalived"))
+        assert line.startswith("lvs_services[1] (b).tunnel.checksum (rs2): is not what lvs_services[0] (web) says")
+
+    @pytest.mark.parametrize("fallback", [{"address": "10.0.0.12", "forward": "dr"}, {"address": "10.0.0.99"}])
+    def test_by_another_method_or_elsewhere_it_may_be_another(self, fallback):
+        checked = {**tun("b", type="gre", checksum=True), "port": 81, "real_servers": [{"host": "rs2"}]}
+        assert problems(*inventory({**tun(type="gre"), "fallback": fallback}, checked, lvs_health="keepalived")) == []
