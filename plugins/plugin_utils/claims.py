@@ -13,7 +13,7 @@ import ipaddress
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ansible_collections.lvs.cluster.plugins.plugin_utils.kinds import Address, Network
+from ansible_collections.lvs.cluster.plugins.plugin_utils.kinds import Address, Network, network_words
 from ansible_collections.lvs.cluster.plugins.plugin_utils.problems import Problems
 from ansible_collections.lvs.cluster.plugins.plugin_utils.services import EVERY_PORT, Ports, Service, span_words
 
@@ -69,7 +69,7 @@ def _check_twice(claim: Claim, span: Ports, first: Service, second: Service, pro
     if first.path == second.path:
         return
     alone = claim.to.prefixlen == claim.to.max_prefixlen
-    what = f"{claim.to.network_address if alone else claim.to} port {span_words(span)} {claim.protocol or 'any'}"
+    what = f"{network_words(claim.to)} port {span_words(span)} {claim.protocol or 'any'}"
     differ = "vip or port" if alone else "network or ports"
     if claim.clients.prefixlen:
         what += f" for clients {claim.clients}"

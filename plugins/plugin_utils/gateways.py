@@ -13,11 +13,11 @@ import ipaddress
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.lvs.cluster.plugins.plugin_utils.marks import WORDS
+from ansible_collections.lvs.cluster.plugins.plugin_utils.kinds import Network, network_words
+from ansible_collections.lvs.cluster.plugins.plugin_utils.marks import WORDS, one_of
 from ansible_collections.lvs.cluster.plugins.plugin_utils.members import FAMILIES, FAMILY_WORDS, Host
 from ansible_collections.lvs.cluster.plugins.plugin_utils.problems import Problems
 from ansible_collections.lvs.cluster.plugins.plugin_utils.schema import UNREADABLE, Address
-from ansible_collections.lvs.cluster.plugins.plugin_utils.schema_gateways import Network
 from ansible_collections.lvs.cluster.plugins.plugin_utils.services import Service
 
 # The kernel's IP_VS_APP_MAX_PORTS: so many ports can the parameter of its module name.
@@ -157,7 +157,8 @@ def plan_masquerade(
     wanted = settings["lvs_masquerade"]
     if not wanted:
         return []
-    theirs = [server.address for service in services for server in service.real_servers]
+    # One by one, as many services share their real servers.
+    theirs = dict.fromkeys(server.address for service in services for server in service.real_servers)
     known = [ipaddress.ip_address(vip["address"]) for vip in vips]
     moving = [ipaddress.ip_address(vip["address"]) for vip in gateway_vips]
     # Replies of services come from their VIPs and networks, whether directors hold them or not.
@@ -167,7 +168,7 @@ def plan_masquerade(
     inside = [*theirs, *(address for host in hosts for address in _addresses(host))]
     found = []
     for version, family in FAMILIES.items():
-        own = [*_networks(ours, version), *(network for network in whole if network.version == version)]
+        own = {*_networks(ours, version), *(network for network in whole if network.version == version)}
         real = [one for one in _networks(theirs, version) if one not in own]
         stated = [one for one in wanted["sources"] if one.version == version]
         sources = _collapsed(stated if wanted["sources"] else real)
@@ -179,10 +180,12 @@ def plan_masquerade(
             {
                 "family": family,
                 "vip": str(vip),
-                "sources": _texts(sources),
+                "sources": [*map(network_words, sources)],
                 # What directors send themselves, and the replies of a VIP, stay as they are.
-                "never": _texts(one for one in _collapsed(own) if any(one.overlaps(source) for source in sources)),
-                "exclude": _texts(_collapsed([*_networks(inside, version), *own, *excluded])),
+                "never": [
+                    network_words(one) for one in _collapsed(own) if any(one.overlaps(source) for source in sources)
+                ],
+                "exclude": [*map(network_words, _collapsed([*_networks(inside, version), *own, *excluded]))],
             }
         )
     return found
@@ -223,10 +226,6 @@ def _collapsed(networks: Iterable[Any]) -> list[Network]:
     return list(ipaddress.collapse_addresses(networks))
 
 
-def _texts(networks: Iterable[Network]) -> list[str]:
-    return [str(one.network_address if one.prefixlen == one.max_prefixlen else one) for one in networks]
-
-
 # What a director gets
 
 
@@ -238,12 +237,12 @@ def rules(view: Mapping[str, Any]) -> list[str]:
 def _masquerading(view: Mapping[str, Any]) -> Iterator[str]:
     for one in view.get("masquerade", ()):
         word = WORDS[one["family"]]
-        never = f" {word} saddr != {_set(one['never'])}" if one["never"] else ""
+        never = f" {word} saddr != {one_of(one['never'])}" if one["never"] else ""
         # What goes back to the real servers' own side is among neighbours.
         inside = view["gateway_interface"]
         where = f' oifname != "{inside}"' if inside != view["interface"] else ""
         yield (
-            f"{word} saddr {_set(one['sources'])}{never} {word} daddr != {_set(one['exclude'])}{where}"
+            f"{word} saddr {one_of(one['sources'])}{never} {word} daddr != {one_of(one['exclude'])}{where}"
             f' snat {word} to {one["vip"]} comment "lvs_masquerade"'
         )
 
@@ -257,10 +256,6 @@ def _tracking(view: Mapping[str, Any]) -> Iterator[str]:
         if one["port"] != FTP:
             where = f"{WORDS[one['family']]} daddr {one['vip']} tcp dport {one['port']}"
             yield f'{where} ct state new counter comment "{one["name"]}: connections are tracked"'
-
-
-def _set(texts: Sequence[str]) -> str:
-    return texts[0] if len(texts) == 1 else f"{{ {', '.join(texts)} }}"
 
 
 def helper_modules(view: Mapping[str, Any]) -> list[str]:

@@ -328,6 +328,11 @@ class VipAddress:
 Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 
 
+def network_words(network: Network) -> str:
+    """Print a network; one of a single address as that address."""
+    return str(network.network_address if network.prefixlen == network.max_prefixlen else network)
+
+
 @dataclass(frozen=True)
 class NetworkAddress:
     """A network of unicast addresses, or all of a family."""

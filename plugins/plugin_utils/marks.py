@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible_collections.lvs.cluster.plugins.plugin_utils.claims import Claim, claims_of
-from ansible_collections.lvs.cluster.plugins.plugin_utils.kinds import Address, Network
+from ansible_collections.lvs.cluster.plugins.plugin_utils.kinds import Address, Network, network_words
 from ansible_collections.lvs.cluster.plugins.plugin_utils.members import FAMILIES
 from ansible_collections.lvs.cluster.plugins.plugin_utils.problems import Problems
 from ansible_collections.lvs.cluster.plugins.plugin_utils.schema import UNREADABLE
@@ -131,8 +131,7 @@ def _companions(groups: Iterable[Service]) -> list[Rule]:
 def _end(family: str, word: str, networks: Sequence[Network]) -> str:
     if not networks[0].prefixlen:
         return f"meta nfproto {family}" if word == "daddr" else ""
-    alone = networks[0].prefixlen == networks[0].max_prefixlen
-    return f"{WORDS[family]} {word} {_one_of(network.network_address if alone else network for network in networks)}"
+    return f"{WORDS[family]} {word} {one_of(map(network_words, networks))}"
 
 
 def matching(family: str, word: str, end: str) -> str:
@@ -152,16 +151,16 @@ def _passing(service: Service, hosts: Sequence[Address]) -> str:
 
 
 def _ports(service: Service) -> str:
-    spans = _one_of(span_words(span) for span in service.ports)
+    spans = one_of(span_words(span) for span in service.ports)
     if service.protocol is None:
-        every = f"meta l4proto {_one_of(PROTOCOLS)}"
+        every = f"meta l4proto {one_of(PROTOCOLS)}"
         return every if EVERY_PORT in service.ports else f"{every} th dport {spans}"
     if EVERY_PORT in service.ports:
         return f"meta l4proto {service.protocol}"
     return f"{service.protocol} dport {spans}"
 
 
-def _one_of(values: Iterable[Any]) -> str:
+def one_of(values: Iterable[Any]) -> str:
     words = [str(value) for value in values]
     return words[0] if len(words) == 1 else f"{{ {', '.join(words)} }}"
 
