@@ -101,6 +101,17 @@ class Cluster:
         command = self.ssh(name, shlex.join(["python3", "-c", source, *arguments]))
         return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
+    def daemon(self, name: str, unit: str, source: str, sockets: str, count: int) -> None:
+        """A Python program on a node that stays until the node restarts, once so many of these sockets listen.
+
+        :param sockets: a pattern for lines of `ss -Hltun`.
+        """
+        run(self.ssh(name, f"cat >/run/{unit}.py"), stdin=source)
+        # A unit that is there already runs the same program.
+        self.run(name, f"systemctl is-active -q {unit} || systemd-run --quiet --unit {unit} python3 /run/{unit}.py")
+        listening = f'until [ $(ss -Hltun | grep -cE "{sockets}") = {count} ]; do sleep 0.2; done'
+        self.run(name, f"timeout 60 sh -c '{listening}'")
+
     def client(self, name: str) -> Client:
         return Client(self, name)
 

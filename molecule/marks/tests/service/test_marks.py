@@ -8,7 +8,8 @@ import json
 import time
 
 import pytest
-from lab.answers import ANSWER, FTP, TRY
+from lab import ftp
+from lab.answers import ANSWER, TRY
 from lab.common import run
 
 OFFICE = "203.0.113.10"
@@ -22,12 +23,9 @@ OWN = "fwmark 1 iif lo lookup 254 priority 5019"
 @pytest.fixture(scope="module", autouse=True)
 def answering(cluster):
     """Real servers that answer on more than the web's port."""
-    listening = 'until [ $(ss -Hltun | grep -cE ":(21|5300|8080) ") = 3 ]; do sleep 0.2; done'
     for name in sorted(SERVERS):
-        run(cluster.ssh(name, "cat >/run/answer.py"), stdin=ANSWER)
-        # A unit that is there already runs the same program.
-        cluster.run(name, "systemctl is-active -q answer || systemd-run --quiet --unit answer python3 /run/answer.py")
-        cluster.run(name, f"timeout 60 sh -c '{listening}'")
+        cluster.daemon(name, "answer", ANSWER, ":(5300|8080) ", 2)
+        cluster.daemon(name, "ftp", ftp.SERVER, ":21 ", 2)
 
 
 @pytest.fixture
@@ -117,9 +115,10 @@ def test_clients_of_one_network_have_a_server_of_their_own(ask):
 
 
 def test_ftp_in_both_modes(ask):
-    active, passive, again = ask([FTP_VIP, False], [FTP_VIP, True], [FTP_VIP, False], program=FTP)
+    modes = ([FTP_VIP, 21, passive] for passive in (False, True, False))
+    active, passive, again = ask(*modes, program=ftp.CLIENT)
     assert active == passive == again
-    welcome, sender = active.split()
+    welcome, sender, *_ends = active.split()
     assert welcome == sender
     assert welcome in SERVERS
 
