@@ -9,6 +9,7 @@ overlay over the read-only image which stays until the node is destroyed: a rest
 from __future__ import annotations
 
 import concurrent.futures
+import fcntl
 import json
 import os
 import shutil
@@ -346,12 +347,21 @@ def for_each(action: Callable[[dict], None], nodes: list) -> None:
             job.result()
 
 
+def prepare() -> None:
+    """What scenarios share: the first one makes it, and another that is created at the same time waits."""
+    lock = Path("/run/lvs-lab/lock")
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        mgmt_bridge()
+        if any(node["internet"] for node in REQUEST["nodes"]):
+            masquerade()
+        for image in {node["image"] for node in REQUEST["nodes"]}:
+            image_root(image)
+
+
 def create() -> None:
-    mgmt_bridge()
-    if any(node["internet"] for node in REQUEST["nodes"]):
-        masquerade()
-    for image in {node["image"] for node in REQUEST["nodes"]}:
-        image_root(image)
+    prepare()
     for name in REQUEST["bridges"]:
         bridge(name)
     for_each(boot, REQUEST["nodes"])

@@ -62,23 +62,29 @@ def create(arguments: argparse.Namespace) -> None:
     name = arguments.scenario
     planned = scenario.plan(name, scenario.read_inventory(scenario.inventory_of(name, arguments.inventory)))
     maker = maker_of(planned, start=True)
-    with locked(state() / "lock", "another lab command of this checkout"):
+    with alone(name):
         existing = nodes_of(name)
         if existing:
             if same_plan(existing, planned) and maker.running(name, existing):
                 say(f"scenario {name} is there already: {', '.join(node['name'] for node in planned)}")
                 return
             remove(name)
-        others = [node for path in state().glob("*/nodes.json") for node in json.loads(path.read_text())]
-        maker.place(planned, {node["slot"] for node in others if "slot" in node})
         where = state() / name
-        where.mkdir(parents=True, exist_ok=True)
-        (where / "nodes.json").write_text(json.dumps(planned))
+        with locked(state() / "places.lock", "another lab command that places nodes"):
+            others = [node for path in state().glob("*/nodes.json") for node in json.loads(path.read_text())]
+            maker.place(planned, {node["slot"] for node in others if "slot" in node})
+            where.mkdir(parents=True, exist_ok=True)
+            (where / "nodes.json").write_text(json.dumps(planned))
         ssh.write_config(where, {node["name"]: tuple(node["access"]) for node in planned})
         say(f"scenario {name}: creating {', '.join(node['name'] for node in planned)}")
         maker.make(name, planned)
     wait_for_ssh(name, planned)
     say(f"scenario {name} is ready")
+
+
+def alone(name: str) -> contextlib.AbstractContextManager[None]:
+    """One command for a scenario at a time. Others go on: machines take minutes to boot, and faults are timed."""
+    return locked(state() / "locks" / name, f"another lab command for scenario {name}")
 
 
 def same_plan(existing: list[dict[str, Any]], planned: list[dict[str, Any]]) -> bool:
@@ -99,7 +105,7 @@ def remove(name: str) -> None:
 
 
 def destroy(arguments: argparse.Namespace) -> None:
-    with locked(state() / "lock", "another lab command of this checkout"):
+    with alone(arguments.scenario):
         remove(arguments.scenario)
     say(f"scenario {arguments.scenario} is gone")
 
@@ -117,7 +123,7 @@ def wanted_of(arguments: argparse.Namespace) -> list[dict[str, Any]]:
 def restart(arguments: argparse.Namespace) -> None:
     name, wanted = arguments.scenario, wanted_of(arguments)
     say(f"scenario {name}: restarting {', '.join(node['name'] for node in wanted)}")
-    with locked(state() / "lock", "another lab command of this checkout"):
+    with alone(name):
         maker_of(wanted).reboot(name, wanted)
     wait_for_ssh(name, wanted)
     say(f"scenario {name}: {', '.join(node['name'] for node in wanted)} back")
@@ -129,7 +135,7 @@ def power(arguments: argparse.Namespace) -> None:
     maker = maker_of(wanted)
     if not isinstance(maker, engines.Engine):
         raise LabError(f"scenario {name}: only containers can lose their power")
-    with locked(state() / "lock", "another lab command of this checkout"):
+    with alone(name):
         maker.power(name, wanted, on=arguments.on == "on")
     if arguments.on == "on":
         wait_for_ssh(name, wanted)
