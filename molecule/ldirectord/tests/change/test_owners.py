@@ -16,7 +16,7 @@ BOTH = {"rs1": 2, "rs2": 2}
 
 @pytest.fixture(scope="module")
 def few(cluster):
-    """The services without one of each check: those keep an emulated processor busy all the time."""
+    """The services without one of each check: two dozen processes that ask keep an emulated processor busy."""
     services = cluster.variables("director")["lvs_services"][:3]
     cluster.deploy(everywhere(lvs_services=services))
     return services
