@@ -20,11 +20,12 @@ SCENARIOS = sorted(path.parent.name for path in (CHECKOUT / "molecule").glob("*/
 # left alone at the end.
 AT_A_TIME = int(os.environ.get("LAB_PARALLEL", "2"))
 LONG = ("nat", "keepalived", "boot", "ldirectord", "teams", "dr", "streamlined", "schedulers", "gateways")
-# With three adverts in 0.6 s a director must not wait for a processor: these come last, when nothing else runs.
-ALONE = ("ha-dr",)
 # heartbeat starts its resources with shell scripts that start others: half a minute and more under emulation, for every
 # fault. `make test-classic` runs these.
 CLASSIC = ("ultramonkey", "high-capacity", "vgate", "two-boxes")
+# A director that has a second or less to be heard must not wait for a processor, nor heartbeat's scripts for each other:
+# these come last, one by one, when nothing else runs.
+ALONE = ("ha-dr", *CLASSIC)
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 # With colours and without them Molecule says it differently.
 STEP = re.compile(r"^INFO\s+(?:\S+ \S+ |\[\S+ > )(\w+)(?::|\]) Executing$")
