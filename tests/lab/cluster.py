@@ -48,6 +48,7 @@ HOLD = r"""
 import json, socket, sys
 vip, port, timeout = json.loads(sys.argv[1])
 s = socket.create_connection((vip, port), timeout)
+print(s.getsockname()[1], flush=True)
 stream = s.makefile("rb")
 for _ in sys.stdin:
     s.sendall(b"GET / HTTP/1.1\r\nHost: lab\r\n\r\n")
@@ -261,7 +262,7 @@ class Client:
 
     def arp(self, address: str, interface: str = "eth0") -> set[str]:
         """The hardware addresses that answer who-has for the address, asked as a broadcast each time."""
-        said = self.cluster.run(self.name, f"arping -b -c 3 -w 4 -I {interface} {address} || true")
+        said = self.cluster.run(self.name, f"arping -b -c 3 -w 10 -I {interface} {address} || true")
         return {found.lower() for found in re.findall(r"reply from \S+ \[([0-9A-Fa-f:]+)\]", said)}
 
     def neighbours(self, address: str, interface: str = "eth0") -> set[str]:
@@ -280,7 +281,9 @@ class Client:
 
 class Connection:
     def __init__(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdout
         self.process = process
+        self.port = process.stdout.readline().strip()  # the client's own: by it a director knows the connection
 
     def ask(self) -> str:
         """Who answers one more request on this connection."""

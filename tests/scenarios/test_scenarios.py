@@ -23,7 +23,7 @@ LONG = ("nat", "keepalived", "boot", "ldirectord", "teams", "dr", "streamlined",
 # heartbeat starts its resources with shell scripts that start others: half a minute and more under emulation, for every
 # fault. `make test-classic` runs these.
 CLASSIC = ("ultramonkey", "high-capacity", "vgate", "two-boxes")
-# A director that has a second or less to be heard must not wait for a processor, nor heartbeat's scripts for each other:
+# A director that has a second or less to be heard must not wait for a processor, nor heartbeat's scripts for others':
 # these come last, one by one, when nothing else runs.
 ALONE = ("ha-dr", *CLASSIC)
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")

@@ -20,6 +20,8 @@ def pair(cluster):
     mover = {"lvs_failover": "external", "lvs_failback": None, "lvs_vrrp": None}
     pair = Pair(cluster, VIP, DIRECTORS)
     cluster.deploy(dict.fromkeys(NODES, mover))
+    # keepalived was told to read its file again, and lets go when it has.
+    pair.poll("nobody holds the VIP", lambda: pair.owners() == set())
     yield pair
     for name in DIRECTORS:
         with contextlib.suppress(Exception):
@@ -54,5 +56,5 @@ def test_a_connection_survives_moving_there_and_back(pair, client):
                 assert held.ask() == server
             pair.poll(
                 f"the connection at {other}",
-                lambda other=other: pair.knows_connection(other),
+                lambda other=other: pair.knows_connection(other, held.port),
             )

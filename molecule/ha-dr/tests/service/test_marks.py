@@ -14,7 +14,10 @@ CACHE = "172.17.60.205"
 
 @pytest.fixture(scope="module")
 def active(cluster):
-    return Pair(cluster, GROUP[0], ("lb1", "lb2")).settle()
+    pair = Pair(cluster, GROUP[0], ("lb1", "lb2"))
+    for name in pair.names:  # three services, each with checkers of its own on each director
+        pair.poll(f"rows on {name}", lambda name=name: sum(row.startswith("-a ") for row in cluster.table(name)) == 6)
+    return pair.settle()
 
 
 def test_a_client_stays_with_one_server_on_all_vips_of_a_group(cluster, client, active):

@@ -14,12 +14,15 @@ VIPS = pytest.mark.parametrize("vip", CASES)
 @pytest.fixture(scope="module")
 def pair(cluster):
     pair = Pair(cluster, "172.17.60.201", ("lb1", "lb2"))
-    pair.poll("both servers", lambda: cluster.client("client").ask(pair.vip, count=8).by.keys() == {"rs1", "rs2"})
+    client = cluster.client("client")
+    pair.poll("lb1 is active", lambda: pair.owners() == {"lb1"})
+    # Each director has checkers of its own, and each service.
+    for vip in CASES:
+        pair.poll(f"both of {vip}", lambda vip=vip: client.ask(vip, count=8, timeout=3).by == {"rs1": 4, "rs2": 4})
     return pair
 
 
 def test_vips_and_gateways_are_on_the_director_of_the_highest_priority(pair, cluster):
-    pair.poll("lb1 is active", lambda: pair.owners() == {"lb1"})
     held = {name: set(cluster.run(name, "ip -o address | awk '{print $4}'").split()) for name in pair.names}
     assert held["lb1"] >= MOVING
     assert not MOVING & held["lb2"]

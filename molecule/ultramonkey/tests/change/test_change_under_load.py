@@ -75,7 +75,7 @@ def test_a_connection_survives_moving_there_and_back(pair, cluster, client):
                 assert held.ask() == server
             pair.poll(
                 f"the connection at {other}",
-                lambda other=other: pair.knows_connection(other),
+                lambda other=other: pair.knows_connection(other, held.port),
             )
             cluster.run(active, "/usr/share/heartbeat/hb_standby all")
             pair.poll(f"{other} has the VIP", lambda other=other: pair.owners() == {other}, 300)

@@ -54,7 +54,7 @@ def test_connections_are_known_to_the_director_that_waits(pair, cluster, client)
             assert held.ask() == server
         pair.poll(
             "the held connection at the director that waits",
-            lambda: pair.knows_connection(pair.standby()),
+            lambda: pair.knows_connection(pair.standby(), held.port),
         )
 
 
