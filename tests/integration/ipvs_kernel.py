@@ -594,15 +594,16 @@ def info_counts_connections() -> None:
         assert not run(config=info["services"])["changed"]
         for _attempt in range(50):
             (service,) = run_other("ipvs_info", gather=["statistics"])["statistics"]
-            if service["in_packets"]:
+            line = ipvsadm("-Ln --stats --exact").splitlines()[3].split()
+            counted = [service[name] for name in ("connections", "in_packets", "out_packets", "in_bytes", "out_bytes")]
+            # The kernel may sum its counters up between the two.
+            if service["in_packets"] and [int(word) for word in line[2:]] == counted:
                 break
             time.sleep(0.2)
+        else:
+            raise AssertionError((line, service))
         assert service["connections"] == 1 and service["in_bytes"] > 0, service
         assert service["real_servers"][0]["active"] == 1
-        line = ipvsadm("-Ln --stats --exact").splitlines()[3].split()
-        assert [int(word) for word in line[2:]] == [
-            service[name] for name in ("connections", "in_packets", "out_packets", "in_bytes", "out_bytes")
-        ]
 
 
 # --- helpers ---------------------------------------------------------------------------------------------------------

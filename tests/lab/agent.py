@@ -22,6 +22,7 @@ from pathlib import Path
 
 # Neither the journal nor systemd of the engine need to hear of each node: both take seconds under emulation.
 PODMAN = ("podman", "--cgroup-manager=cgroupfs", "--events-backend=none")
+SETTLES = 600  # seconds; a node takes ten where nothing else boots
 REQUEST: dict = {}
 TOLD = threading.Lock()
 
@@ -281,7 +282,7 @@ def settle(node: dict) -> None:
     pid = (home(node["name"]) / "pid").read_text().strip()
     inside = ("nsenter", "--target", pid, *(f"--{what}" for what in ("mount", "uts", "ipc", "pid", "cgroup", "root")))
     inside = (*inside, "--wd=/", "env", "-i")
-    until = time.monotonic() + 180
+    until = time.monotonic() + SETTLES
     answer = ""
     while time.monotonic() < until:
         answer = run(
@@ -291,7 +292,7 @@ def settle(node: dict) -> None:
             "is-system-running",
             "--wait",
             check=False,
-            timeout=180,
+            timeout=SETTLES,
         ).strip()
         if answer == "running":
             return
@@ -300,7 +301,7 @@ def settle(node: dict) -> None:
             tell("progress", f"{node['name']} is up, but failed units: {' / '.join(failed.split(chr(10))).strip(' /')}")
             return
         time.sleep(0.3)
-    raise Failed(f"{node['name']}: systemd did not settle within 180 s ({answer or 'no answer'})")
+    raise Failed(f"{node['name']}: systemd did not settle within {SETTLES} s ({answer or 'no answer'})")
 
 
 def remove(scenario: str | None) -> None:

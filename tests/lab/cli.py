@@ -70,7 +70,7 @@ def create(arguments: argparse.Namespace) -> None:
                 return
             remove(name)
         where = state() / name
-        with locked(state() / "places.lock", "another lab command that places nodes"):
+        with places():
             others = [node for path in state().glob("*/nodes.json") for node in json.loads(path.read_text())]
             maker.place(planned, {node["slot"] for node in others if "slot" in node})
             where.mkdir(parents=True, exist_ok=True)
@@ -87,6 +87,11 @@ def alone(name: str) -> contextlib.AbstractContextManager[None]:
     return locked(state() / "locks" / name, f"another lab command for scenario {name}")
 
 
+def places() -> contextlib.AbstractContextManager[None]:
+    """For as long as nodes get or leave their places: who looks for a free one reads all scenarios' files."""
+    return locked(state() / "places.lock", "another lab command that places nodes")
+
+
 def same_plan(existing: list[dict[str, Any]], planned: list[dict[str, Any]]) -> bool:
     """Whether the nodes there are what is wanted; where they were placed does not matter."""
     return len(existing) == len(planned) and all(old == {**old, **new} for old, new in zip(existing, planned))
@@ -101,7 +106,8 @@ def remove(name: str) -> None:
     where, nodes = state() / name, nodes_of(name)
     ssh.hang_up(where)
     maker_of(nodes).drop(name, nodes)
-    shutil.rmtree(where, ignore_errors=True)
+    with places():
+        shutil.rmtree(where, ignore_errors=True)
 
 
 def destroy(arguments: argparse.Namespace) -> None:

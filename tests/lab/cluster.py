@@ -136,14 +136,13 @@ class Cluster:
         raise AssertionError(f"{director} has no service {vip}:{port}")
 
     def traffic_once_counted(self, director: str, vip: str, port: int, more_than: int = 0) -> Traffic:
-        """The kernel sums its counters up every two seconds; wait until what came in shows."""
+        """The kernel sums its counters up every two seconds; wait until what came in shows, and for one sum more."""
         until = time.monotonic() + 20
-        while True:
-            now = self.traffic(director, vip, port)
-            if now.packets_in > more_than or time.monotonic() > until:
-                assert now.packets_in > more_than, f"{director} counted no packets for {vip}:{port}"
-                return now
+        while self.traffic(director, vip, port).packets_in <= more_than:
+            assert time.monotonic() < until, f"{director} counted no packets for {vip}:{port}"
             time.sleep(0.5)
+        time.sleep(2.5)  # the first sum may lie between a packet and its answer
+        return self.traffic(director, vip, port)
 
     def sources_logged(self, server: str, path: str) -> list[str]:
         """The addresses from which a real server's access log says this path was asked for."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -66,8 +67,8 @@ class Machines:
             run(to(scenario, node["name"], "systemctl --no-block reboot"), check=False, timeout=60)
         ssh.hang_up(state() / scenario, list(before))
         for name, old in before.items():
-            poll(f"{name}'s reboot", 300, lambda name=name, old=old: boot_id(scenario, name) not in ("", old))
-            settled = run(to(scenario, name, "systemctl is-system-running --wait"), check=False, timeout=300).stdout
+            poll(f"{name}'s reboot", 900, lambda name=name, old=old: boot_id(scenario, name) not in ("", old))
+            settled = run(to(scenario, name, "systemctl is-system-running --wait"), check=False, timeout=900).stdout
             say(f"{name}: rebooted ({settled.strip()})")
 
     def running(self, scenario: str, nodes: list[dict[str, Any]]) -> bool:
@@ -84,7 +85,13 @@ def to(scenario: str, node: str, command: str) -> list[str]:
 
 def boot_id(scenario: str, node: str) -> str:
     """Empty while the machine is away."""
-    done = run(to(scenario, node, "cat /proc/sys/kernel/random/boot_id"), check=False, timeout=60)
+    command = to(scenario, node, "cat /proc/sys/kernel/random/boot_id")
+    # A shared connection into a machine that is going away would be waited for.
+    command[1:1] = ["-o", "ControlPath=none", "-o", "ServerAliveInterval=5", "-o", "ServerAliveCountMax=3"]
+    try:
+        done = run(command, check=False, timeout=60)
+    except subprocess.TimeoutExpired:
+        return ""
     return done.stdout.strip() if done.returncode == 0 else ""
 
 

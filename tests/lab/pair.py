@@ -143,5 +143,5 @@ class Pair:
 
     def power(self, name: str, on: bool) -> None:
         command = [sys.executable, str(CHECKOUT / "tests" / "lab"), "power", "on" if on else "off"]
-        run([*command, self.cluster.scenario, name], timeout=300)
+        run([*command, self.cluster.scenario, name], timeout=900)
         self.dark = self.dark - {name} if on else self.dark | {name}

@@ -74,7 +74,7 @@ def wait(name: str, where: Path, node: str, log: Path) -> None:
             raise Ended(f"{node} stopped while booting:\n{log.read_text()[-2000:]}")
         return ssh.answers(where, node)
 
-    poll(f"ssh to {node}", 300, up)
+    poll(f"ssh to {node}", 900, up)
 
 
 def end(name: str) -> None:

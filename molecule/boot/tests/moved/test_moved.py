@@ -57,7 +57,7 @@ def test_nobody_notices(cluster, client, disturbance):
 
 
 def test_after_a_boot_keepalived_starts_when_all_is_there(cluster, client):
-    run([sys.executable, str(CHECKOUT / "tests" / "lab"), "restart", cluster.scenario, "director"], timeout=600)
+    run([sys.executable, str(CHECKOUT / "tests" / "lab"), "restart", cluster.scenario, "director"], timeout=1800)
     answered(client)
     look = "systemctl show -p ActiveEnterTimestampMonotonic --value"
     ours, theirs = (int(cluster.run("director", f"{look} {unit}")) for unit in ("lvs-cluster", "keepalived"))

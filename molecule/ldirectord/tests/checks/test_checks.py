@@ -40,7 +40,7 @@ def served(cluster, services):
 
 def until(cluster, services, wanted):
     try:
-        poll("the services", 120, lambda: served(cluster, services) == wanted)
+        poll("the services", 300, lambda: served(cluster, services) == wanted)
     except LabError:
         log = cluster.run("director", "tail -n 60 /var/log/ldirectord.log")
         have = served(cluster, services)

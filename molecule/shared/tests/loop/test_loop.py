@@ -23,7 +23,10 @@ COUNTERS = {"fresh": "64", "crossed": "63", "again": "< 63"}
 
 @pytest.fixture(scope="module")
 def pair(cluster):
-    return Pair(cluster, VIPS[0], BOXES, MOVER)
+    pair = Pair(cluster, VIPS[0], BOXES, MOVER)
+    for vip in VIPS:
+        pair.served_by_all(cluster.client("client"), vip, 240)
+    return pair
 
 
 @pytest.fixture
