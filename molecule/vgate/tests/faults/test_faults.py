@@ -62,6 +62,15 @@ def test_the_one_that_took_over_loses_its_power(pair, cluster, trials):
     assert pair.rest() == other
 
 
+def test_both_lose_their_power_and_one_has_both_addresses(pair, cluster, client):
+    for name in DIRECTORS:
+        pair.power(name, on=False)
+    for name in DIRECTORS:
+        pair.power(name, on=True)
+    assert has_both(cluster, pair.rest())
+    pair.poll("all servers", lambda: client.ask(VIP, count=6, timeout=3).by == dict.fromkeys(SERVERS, 2), 180)
+
+
 def test_table_of_faults(trials, capsys):
     with capsys.disabled():
         print(trials.table())
