@@ -10,7 +10,6 @@ from lab.cluster import directors
 from lab.pair import HEARTBEAT, Pair
 
 CASES = {
-    "ultramonkey": ("192.168.6.240", {"rs1", "rs2"}),
     "high-capacity": ("192.168.6.240", {"rs1", "rs2"}),
     "vgate": ("192.168.2.11", {"web1", "web2", "web3"}),
 }

@@ -48,6 +48,23 @@ def test_weights_change(pair, cluster, client):
     pair.poll("both servers", lambda: client.ask(VIP, count=4).by == {"rs1": 2, "rs2": 2})
 
 
+def test_a_server_whose_page_changed_gets_nobody_and_its_persistent_clients_leave(pair, cluster, client):
+    stuck = next(iter(client.ask(VIP, port=8080, count=3).by))
+    other = "rs2" if stuck == "rs1" else "rs1"
+    assert client.ask(VIP, port=8080, count=3).by == {stuck: 3}
+    edit = "sed -i 's/\\$hostname/{}/' /etc/nginx/conf.d/lab.conf && nginx -s reload"
+    cluster.run(stuck, edit.format("closed"))
+    try:
+        pair.poll("its clients leave", lambda: client.ask(VIP, port=8080, count=3).by == {other: 3})
+        pair.poll("nobody new", lambda: client.ask(VIP, count=4).by == {other: 4})
+        address = cluster.address(stuck)
+        assert f"-a -t {VIP}:80 -r {address}:80 -m -w 0" in cluster.table(pair.active())
+    finally:
+        cluster.run(stuck, "sed -i 's/return 200 \"closed/return 200 \"$hostname/' /etc/nginx/conf.d/lab.conf")
+        cluster.run(stuck, "nginx -s reload")
+    pair.poll("both servers", lambda: client.ask(VIP, count=4).by == {"rs1": 2, "rs2": 2})
+
+
 def test_a_connection_survives_moving_there_and_back(pair, cluster, client):
     with client.connection(VIP) as held:
         server = held.ask()
