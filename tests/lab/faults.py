@@ -103,8 +103,9 @@ class Watch:
 
     requests: list[Request] = field(default_factory=list)
 
-    def failed(self) -> Counter[str]:
-        return Counter(one.by for one in self.requests if one.failed)
+    def failed(self, since: int = 0) -> Counter[str]:
+        """What went wrong how often, from that request on."""
+        return Counter(one.by for one in self.requests[since:] if one.failed)
 
     def by(self) -> Counter[str]:
         return Counter(one.by for one in self.requests if not one.failed)

@@ -49,6 +49,20 @@ class Pair:
                 found.add(name)
         return found
 
+    def one_sends(self) -> None:
+        """Wait until the active director alone tells of connections, and the others hear of them."""
+        active = self.active()
+        wanted = {name: {"master"} if name == active else {"backup"} for name in self.names}
+        self.poll(f"daemons: {wanted}", lambda: {name: self.sync_daemons(name) for name in self.names} == wanted, 30)
+
+    def have_rows(self, count: int) -> None:
+        """Wait until every director's table has so many real servers: each finds out by itself who is well."""
+
+        def rows(name: str) -> int:
+            return sum(row.startswith("-a ") for row in self.cluster.table(name))
+
+        self.poll(f"{count} rows on each", lambda: all(rows(name) == count for name in self.names))
+
     def poll(self, what: str, probe: Callable[[], Any], seconds: float = 90) -> Any:
         try:
             return poll(what, seconds, probe, 0.2)

@@ -15,8 +15,7 @@ CACHE = "172.17.60.205"
 @pytest.fixture(scope="module")
 def active(cluster):
     pair = Pair(cluster, GROUP[0], ("lb1", "lb2"))
-    for name in pair.names:  # three services, each with checkers of its own on each director
-        pair.poll(f"rows on {name}", lambda name=name: sum(row.startswith("-a ") for row in cluster.table(name)) == 6)
+    pair.have_rows(6)
     return pair.settle()
 
 

@@ -24,13 +24,18 @@ def few(cluster):
 
 @pytest.fixture(autouse=True)
 def serving(client, few):
-    poll("both servers", 90, lambda: client.ask(VIP, count=4, timeout=3).by == BOTH)
+    both_serve(client)
 
 
 @pytest.fixture(scope="module")
 def plain(few):
     """The services that every owner of a table can watch."""
     return [{**one, "check": {"type": "tcp", "interval": 1, "timeout": 5}} for one in few[:2]]
+
+
+def both_serve(client):
+    """Wait until both answer in turn: where the rows were written anew, a round begins again."""
+    poll("both servers", 90, lambda: client.ask(VIP, count=4, timeout=3).by == BOTH)
 
 
 def everywhere(**variables):
@@ -105,7 +110,7 @@ def test_what_others_changed_is_said_and_mended_when_asked(cluster, client, few)
     repairing = {"director": {"ldirectord_repair_drift": True, "lvs_services": few}}
     cluster.deploy({**everywhere(lvs_services=few), **repairing})
     poll("the table is mended", 90, lambda: not any(stranger in row or "-w 9" in row for row in rows(cluster)))
-    poll("both servers", 90, lambda: client.ask(VIP, count=4, timeout=3).by == BOTH)
+    both_serve(client)
 
 
 @pytest.mark.parametrize(
@@ -126,8 +131,7 @@ def test_another_owns_the_rows(cluster, client, plain, health, gap):
         said = cluster.deploy(everywhere(lvs_health=health, lvs_services=services, **extra))
         asked.more(50)
     assert sum(asked.failed.values()) <= gap, asked.failed
-    # A row that the new owner writes anew, and as it was, begins its round again.
-    poll("both servers", 90, lambda: client.ask(VIP, count=4, timeout=3).by == BOTH)
+    both_serve(client)
     assert "failed=0" in said
     # The package brings a file of its own, which comes back when ours goes.
     own = "grep -ls lvs.cluster /etc/ha.d/ldirectord.cf /etc/keepalived/keepalived.conf; ls /etc/lvs/table.ipvs"
@@ -143,4 +147,4 @@ def test_another_owns_the_rows(cluster, client, plain, health, gap):
 def test_ldirectord_is_back_as_it_was(cluster, client, few):
     cluster.deploy(everywhere(lvs_services=few))
     assert set(re.findall(r"changed=(\d+)", cluster.deploy(everywhere(lvs_services=few)))) == {"0"}
-    poll("both servers", 90, lambda: client.ask(VIP, count=4, timeout=3).by == BOTH)
+    both_serve(client)
