@@ -59,8 +59,7 @@ def resources(view: View) -> str:
         words.append(ROWS)
     if view["health"] == "ldirectord":
         words.append("ldirectord::ldirectord.cf")
-    gateways = set(view["gateways"].values())
-    moving = sorted(view["moving"], key=lambda vip: vip["address"] not in gateways)
+    moving = sorted(view["moving"], key=lambda vip: not vip["gateway"])
     words += [_address(vip, view["directors_serve"]) for vip in moving]
     words += [*heartbeat["after"], TURN]
     return HEADER + " \\\n    ".join([heartbeat["nodes"][0], *words]) + "\n"

@@ -56,18 +56,33 @@ def check_localnode(
     for service in services:
         for name, forward in _directors(service, member, hosts):
             if forward == "nat":
-                problems.add_for(
-                    name,
-                    service.path,
-                    "is a director, and with nat the replies of one that stands by would have to go through the active"
-                    " one, which it is itself after a failover",
-                    f"use forward: dr, {ELSE}",
-                )
+                _check_nat(service, name, member, problems)
         _check_fallback(service, member, hosts, problems)
     service_ = answering(settings, member, hosts, services)
     if service_:
         why = f"directors are real servers of {service_.path}, and one that stands by would direct again what it gets"
         _check_standby(settings, why, problems)
+
+
+def _check_nat(service: Service, name: str, member: Members, problems: Problems) -> None:
+    """Report a director whose replies, while it stands by, nothing would lead through the active one."""
+    if len(member.directors) > 2:
+        problems.add_for(
+            name,
+            service.path,
+            f"is one of {len(member.directors)} directors, and with nat the replies of one that stands by have to go"
+            " through the active one, which is known only where there are two",
+            f"use forward: dr, {ELSE}",
+        )
+    named = service.ports[0][0] if service.ports else 0
+    if any(first != last or not first for first, last in service.replies_from(named)):
+        problems.add_for(
+            name,
+            service.path,
+            "is a director, and with nat its replies while it stands by have to go through the other one: with a"
+            " helper or a range of ports so would everything that it sends",
+            f"use forward: dr, {ELSE}",
+        )
 
 
 def _check_fallback(service: Service, member: Members, hosts: Mapping[str, Host], problems: Problems) -> None:

@@ -43,7 +43,6 @@ from ansible_collections.lvs.cluster.plugins.plugin_utils.members import (
 from ansible_collections.lvs.cluster.plugins.plugin_utils.problems import InventoryError, Problems
 from ansible_collections.lvs.cluster.plugins.plugin_utils.schema import Address
 from ansible_collections.lvs.cluster.plugins.plugin_utils.services import (
-    EVERY_PORT,
     Ports,
     Service,
     check_services,
@@ -242,7 +241,7 @@ def _as_cluster(
         "failover": settings["lvs_failover"],
         "removed": settings["lvs_removed"],
         "directors": {name: hosts[name].as_director() for name in _ranked(member, hosts, settings)},
-        "realservers": _realserver_records(member, hosts, services),
+        "realservers": _realserver_records(member, hosts, services, settings["lvs_failover"] != "none"),
         "vips": vips,
         "forwards": _forwards(_ways(services)),
         "schedulers": sorted({str(service.scheduler) for service in services}),
@@ -334,9 +333,9 @@ def _ways(services: Iterable[Service]) -> Iterator[tuple[str, str]]:
 
 
 def _realserver_records(
-    member: Members, hosts: Mapping[str, Host], services: Sequence[Service]
+    member: Members, hosts: Mapping[str, Host], services: Sequence[Service], moved: bool
 ) -> dict[str, dict[str, Any]]:
-    duties = {name: Duties(name in member.directors) for name in member.realservers}
+    duties = {name: Duties(name in member.directors and not moved) for name in member.realservers}
     owners = {str(one): (name, one) for name in member.realservers for one in hosts[name].addresses.values()}
     for service in services:
         for server in service.real_servers:
@@ -356,8 +355,12 @@ def _realserver_records(
 class Duties:
     """What serving asks of one real server: VIPs to hold unseen, replies to send through the director."""
 
-    def __init__(self, director: bool) -> None:
-        self._director = director
+    def __init__(self, directs: bool) -> None:
+        """Begin with none.
+
+        :param directs: the host is always the active director.
+        """
+        self._directs = directs
         self._networks: dict[tuple[Any, ...], dict[str, Any]] = {}
         self._hidden: dict[tuple[Any, ...], dict[str, Any]] = {}
         self._flows: dict[tuple[Any, ...], dict[str, Any]] = {}
@@ -365,13 +368,11 @@ class Duties:
 
     def add(self, service: Service, address: Address, port: int, forward: str) -> None:
         self._forwards.add((service.family, forward))
-        if forward == "nat" and self._director:
+        if forward == "nat" and self._directs:
             # Its own replies leave through itself, and the kernel gives them back the VIP on their way out.
             return
         if forward == "nat":
-            # Behind a mark the server answers from the ports that clients name, and with a helper from any.
-            own = EVERY_PORT if service.helper else (port, port)
-            for span in (service.ports or [EVERY_PORT]) if service.by_mark else [own]:
+            for span in service.replies_from(port):
                 flow = {
                     "family": service.family,
                     "address": str(address),

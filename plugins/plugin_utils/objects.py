@@ -333,6 +333,11 @@ def _whole_network(hidden: Mapping[str, Any]) -> list[dict[str, Any]]:
 def _way_back(view: dict[str, Any], options: dict[str, Any]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Rules and routes that bring replies back through the director: those of NAT services, by `default` DR's too."""
     mode, flows = options["gateway"], view["nat_flows"]
+    if view["director"] and flows and mode != "policy":
+        raise ObjectsError(
+            f"realserver_gateway: {mode} on a director: while it stands by, its replies by nat leave"
+            " through the other one, by a routing table of their own; say realserver_gateway: policy"
+        )
     families = {flow["family"] for flow in flows}
     # A director's own replies leave by themselves. Where there are NAT's, the director forwards their families alone.
     if mode == "default" and not families and not view["director"]:
@@ -383,7 +388,7 @@ def _to_directors(view: dict[str, Any], gateways: dict[str, str], table: int) ->
     """
     for family, source in sorted({(flow["family"], flow["address"]) for flow in view["nat_flows"]}):
         for director in view["director_addresses"][family]:
-            if director != gateways[family]:
+            if director not in (gateways[family], source):
                 yield {
                     "family": family,
                     "source": source,

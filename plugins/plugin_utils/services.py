@@ -89,6 +89,13 @@ class Service:
     watched: Mapping[str, Any]
     """What a health engine has to know of it."""
 
+    def replies_from(self, port: int) -> Sequence[Ports]:
+        """Return the ports from which a NAT real server answers that listens on this one."""
+        if self.by_mark:
+            # The server answers from the ports that clients name.
+            return self.ports or [EVERY_PORT]
+        return [EVERY_PORT if self.helper else (port, port)]
+
 
 def read_services(
     settings: Mapping[str, Any],

@@ -110,7 +110,7 @@ def _view(host: str, cluster: Mapping[str, Any], director: Any, realserver: Any)
         "hidden_vips": duties["hidden_vips"],
         "hidden_networks": duties["hidden_networks"],
         "nat_flows": duties["nat_flows"],
-        "gateways": dict(cluster["gateways"]),
+        "gateways": _other(cluster, director) if director and duties["nat_flows"] else dict(cluster["gateways"]),
         "directors": _names(cluster["directors"]),
         "director_addresses": dict(cluster["director_addresses"]),
         "realservers": _names(cluster["realservers"]) if director else [],
@@ -149,7 +149,8 @@ def _as_director(cluster: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str
     sync, vrrp, heartbeat = (json.loads(cluster[key]) for key in ("sync", "vrrp", "heartbeat"))
     moved = cluster["failover"] != "none"
     gateways = json.loads(cluster["gateway_vips"])
-    moving = [(vip, own["interface"]) for vip in vips] + [(vip, own["gateway_interface"]) for vip in gateways]
+    moving = [(vip, own["interface"], False) for vip in vips]
+    moving += [(vip, own["gateway_interface"], True) for vip in gateways]
     return {
         "table": [] if watched else rows,
         "marks": json.loads(cluster["marks"]),
@@ -159,7 +160,11 @@ def _as_director(cluster: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str
         "gateway_interface": own["gateway_interface"],
         "watched": [{"row": row, **how} for row, how in zip(rows, watched)],
         "vips": [] if moved else [_vip(vip) for vip in vips],
-        "moving": [{**_vip(vip), "stated": vip["stated"], "interface": name} for vip, name in moving if moved],
+        "moving": [
+            {**_vip(vip), "stated": vip["stated"], "interface": name, "gateway": gateway}
+            for vip, name, gateway in moving
+            if moved
+        ],
         "vrrp": vrrp,
         "heartbeat": heartbeat,
         "node": own["node"] if cluster["failover"] == "heartbeat" else None,
@@ -195,6 +200,17 @@ def _ends(own: Mapping[str, Any], heartbeat: Mapping[str, Any] | None) -> list[d
 
 def _vip(vip: Mapping[str, Any]) -> dict[str, Any]:
     return {key: vip[key] for key in ("address", "prefix", "family")}
+
+
+def _other(cluster: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """The way back of a director that serves by NAT: while it stands by, the other one of the two is active.
+
+    While it is active itself, the kernel gives its replies the VIP on their way out, and routes them anew.
+    """
+    return {
+        family: next((one for one in cluster["director_addresses"][family] if one != own[family]), None)
+        for family in FAMILIES
+    }
 
 
 def _gateways(cluster: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,11 +12,14 @@ from lab.cluster import directors
 from lab.pair import HEARTBEAT, KEEPALIVED, Pair
 
 CASES = {
-    "streamlined": (KEEPALIVED, ("192.168.6.240", "192.168.6.241")),
+    "streamlined": (KEEPALIVED, ("192.168.6.240", "2001:db8:6::240", "192.168.6.241")),
     "two-boxes": (HEARTBEAT, ("192.168.6.240", "2001:db8:6::240")),
 }
 MOVER, VIPS = CASES[os.environ["MOLECULE_SCENARIO_NAME"]]
+BY_NAT = ("192.168.6.242", "2001:db8:6::242")
 BOXES = directors()
+OWN = ("192.168.6.4", "192.168.6.5", "2001:db8:6::4", "2001:db8:6::5")
+"""The boxes' own addresses, which a director by NAT sends to."""
 COUNTERS = {"fresh": "64", "crossed": "63", "again": "< 63"}
 """SYNs as the client sent them, those that a director has sent on, and those that came back from there."""
 
@@ -24,7 +27,7 @@ COUNTERS = {"fresh": "64", "crossed": "63", "again": "< 63"}
 @pytest.fixture(scope="module")
 def pair(cluster):
     pair = Pair(cluster, VIPS[0], BOXES, MOVER)
-    for vip in VIPS:
+    for vip in (*VIPS, *BY_NAT):
         pair.served_by_all(cluster.client("client"), vip, 240)
     return pair
 
@@ -33,7 +36,8 @@ def pair(cluster):
 def crossings(cluster):
     """What has come to each box since the test began: crossings()["director1"]["fresh"]."""
     named = "; ".join(f"counter {name} {{ packets 0 bytes 0; }}" for name in COUNTERS)
-    rules = "; ".join(f"{syn} {left} counter name {name}" for syn in map(_syn, VIPS) for name, left in COUNTERS.items())
+    syns = [*map(_syn, (*VIPS, *BY_NAT, *OWN))]
+    rules = "; ".join(f"{syn} {left} counter name {name}" for syn in syns for name, left in COUNTERS.items())
     chain = f"chain seen {{ type filter hook prerouting priority -400; {rules}; }}"
     for name in BOXES:
         cluster.run(name, f"nft 'table inet lab_crossings {{ {named}; {chain}; }}'")
@@ -47,10 +51,10 @@ def crossings(cluster):
         cluster.run(name, "nft delete table inet lab_crossings")
 
 
-def _syn(vip):
-    """A SYN for a VIP in nftables' words, up to how long it may live."""
-    family, left = ("ip6", "hoplimit") if ":" in vip else ("ip", "ttl")
-    return f"{family} daddr {vip} tcp flags & (fin | syn | rst | ack) == syn {family} {left}"
+def _syn(address):
+    """A SYN of the client's in nftables' words, up to how long it may live."""
+    family, left, client = ("ip6", "hoplimit", "2001:db8:6::10") if ":" in address else ("ip", "ttl", "192.168.6.10")
+    return f"{family} saddr {client} {family} daddr {address} tcp flags & (syn | ack) == syn {family} {left}"
 
 
 @contextlib.contextmanager
@@ -68,7 +72,7 @@ def directing(cluster, pair, name):
         cluster.run(name, "/etc/ha.d/resource.d/lvs-rows stop")
 
 
-@pytest.mark.parametrize("vip", VIPS)
+@pytest.mark.parametrize("vip", [*VIPS, *BY_NAT])
 def test_a_packet_crosses_once_at_most(client, pair, crossings, vip):
     active, standby = pair.active(), pair.standby()
     answers = client.ask(vip, count=20)

@@ -7,6 +7,8 @@ import pytest
 from lab.pair import Pair
 
 VIP = "192.168.6.240"
+BY_NAT = "192.168.6.242"
+VIPS = (VIP, "2001:db8:6::240", BY_NAT, "2001:db8:6::242")
 BOXES = ("director1", "director2")
 
 
@@ -17,7 +19,8 @@ def pair(cluster):
 
 def both_serve(pair, client):
     """Both answer in turn, one directs, and the kernel of the other one knows that it does not."""
-    pair.poll("both boxes", lambda: client.ask(VIP, count=8, timeout=3).by == dict.fromkeys(BOXES, 4))
+    for vip in VIPS:
+        pair.served_by_all(client, vip)
     pair.one_sends()
 
 
@@ -36,6 +39,24 @@ def test_a_box_without_keepalived_goes_on_as_a_real_server(cluster, pair, client
         both_serve(pair, client)
     finally:
         cluster.run(stopped, "systemctl start keepalived")
+    both_serve(pair, client)
+
+
+def test_by_nat_connections_to_either_box_go_on_when_the_vip_moves(cluster, pair, client):
+    active, other = pair.active(), pair.standby()
+    with client.connection(BY_NAT) as one, client.connection(BY_NAT) as two:
+        served = [one.ask(), two.ask()]
+        assert sorted(served) == sorted(BOXES)
+        # The director tells of a connection with its third packet, and sends what there is every two seconds.
+        known = lambda: all(held.ask() and pair.knows_connection(other, held.port) for held in (one, two))  # noqa: E731
+        pair.poll(f"{other} knows both connections", known, 30)
+        cluster.run(active, "systemctl stop keepalived")
+        try:
+            pair.poll(f"the VIP on {other}", lambda: pair.owners() == {other})
+            assert [one.ask(), two.ask()] == served
+        finally:
+            cluster.run(active, "systemctl start keepalived")
+        assert [one.ask(), two.ask()] == served
     both_serve(pair, client)
 
 

@@ -6,40 +6,64 @@ from __future__ import annotations
 import pytest
 from lab.pair import Pair
 
-DEVICES = {"192.168.6.240": "lo", "192.168.6.241": "tunl0"}
+DEVICES = {
+    "192.168.6.240": {"lo"},
+    "2001:db8:6::240": {"lo"},
+    "192.168.6.241": {"tunl0"},
+    "192.168.6.242": set(),
+    "2001:db8:6::242": set(),
+}
 """Where a box has each VIP as a real server."""
+BY_NAT = ("192.168.6.242", "2001:db8:6::242")
 VIP = "192.168.6.240"
 BOXES = ("director1", "director2")
-CLIENT = "192.168.6.10"
 
 
 @pytest.fixture(scope="module")
 def pair(cluster):
     pair = Pair(cluster, VIP, BOXES)
     pair.settle()
+    for vip in DEVICES:
+        pair.served_by_all(cluster.client("client"), vip)
     return pair
+
+
+def as_seen(vip):
+    """As whom the boxes see the client that asks the VIP."""
+    return "2001:db8:6::10" if ":" in vip else "192.168.6.10"
 
 
 @pytest.mark.parametrize("vip", DEVICES)
 def test_both_boxes_answer_in_turn(pair, client, vip):
-    pair.poll("both boxes", lambda: client.ask(vip, count=4).by == dict.fromkeys(BOXES, 2))
     answers = client.ask(vip, count=20)
     assert answers.by == dict.fromkeys(BOXES, 10)
-    assert answers.seen == {CLIENT: 20}
+    assert answers.seen == {as_seen(vip): 20}
 
 
 @pytest.mark.parametrize("vip", DEVICES)
-def test_the_active_box_alone_answers_arp(cluster, client, pair, vip):
-    assert client.arp(vip) == {cluster.mac(pair.active())}
+def test_the_active_box_alone_answers_for_it(cluster, client, pair, vip):
+    heard = client.neighbours(vip) if ":" in vip else client.arp(vip)
+    assert heard == {cluster.mac(pair.active())}
 
 
-def test_the_vip_is_hidden_on_both_and_seen_on_one(cluster, pair):
+def test_the_vip_is_hidden_on_both_and_seen_on_one(pair):
     active = pair.active()
     for name in BOXES:
-        rows = [line.split() for line in cluster.run(name, "ip -o -4 address").splitlines()]
-        for vip, device in DEVICES.items():
-            found = {row[1] for row in rows if row[3] == f"{vip}/32"}
-            assert found == {device, "eth0"} if name == active else found == {device}, f"{vip} on {name}"
+        own = {"eth0"} if name == active else set()
+        assert {vip: pair.places(name, vip) for vip in DEVICES} == {vip: DEVICES[vip] | own for vip in DEVICES}, name
+
+
+@pytest.mark.parametrize("vip", BY_NAT)
+def test_by_nat_the_box_that_stands_by_answers_through_the_active_one(cluster, client, pair, vip):
+    active, standby = pair.active(), pair.standby()
+    ip = "ip -6" if ":" in vip else "ip"
+    rule = cluster.run(standby, f"{ip} rule show priority 5010").strip().removeprefix("5010:").strip()
+    cluster.run(standby, f"{ip} rule del priority 5010")
+    try:
+        assert client.ask(vip, count=4, timeout=2).by == {active: 2, "TimeoutError": 2}
+    finally:
+        cluster.run(standby, f"{ip} rule add priority 5010 {rule}")
+    pair.served_by_all(client, vip)
 
 
 def test_the_kernel_knows_who_stands_by(cluster, pair):
@@ -47,4 +71,4 @@ def test_the_kernel_knows_who_stands_by(cluster, pair):
     for name in BOXES:
         assert cluster.run(name, "sysctl -n net.ipv4.vs.backup_only").strip() == "1"
     # The one that stands by would direct if it were not told so: it has every row.
-    pair.have_rows(4)
+    pair.have_rows(10)

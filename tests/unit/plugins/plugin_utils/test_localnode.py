@@ -13,6 +13,7 @@ from ansible_collections.lvs.cluster.plugins.plugin_utils.model import build
 from ansible_collections.lvs.cluster.plugins.plugin_utils.objects_heartbeat import heartbeat_objects
 from ansible_collections.lvs.cluster.plugins.plugin_utils.view import pack, view
 from ansible_collections.lvs.cluster.tests.unit.plugins.plugin_utils.inventories import (
+    OMIT,
     REALSERVER_OPTIONS,
     cluster,
     inventory,
@@ -87,14 +88,33 @@ class TestRefusals:
         (line,) = problems(*boxes(**HEARTBEAT, lvs_ldirectord={"cleanstop": False}))
         assert line.startswith("lvs_ldirectord.cleanstop: is false, with which the rows stay where ldirectord")
 
-    @pytest.mark.parametrize("failover", [{"lvs_failover": "keepalived", "lvs_sync": {}}, HEARTBEAT])
-    def test_nat_between_directors(self, failover):
-        (line,) = problems(*boxes(service(forward="nat"), **failover))
+    def test_nat_between_more_than_two_directors(self):
+        hostvars, groups = boxes(service(forward="nat"))
+        hostvars["director3"] = {**hostvars["director1"], "lvs_address": "10.0.0.3"}
+        groups["directors"].append("director3")
+        (line,) = problems(hostvars, groups)
         assert line == (
-            "lvs_services[0] (web) (director1, director2): is a director, and with nat the replies of one that stands"
-            " by would have to go through the active one, which it is itself after a failover; use forward: dr, or name"
-            " real_servers that are no directors"
+            "lvs_services[0] (web) (director1, director2): is one of 3 directors, and with nat the replies of one that"
+            " stands by have to go through the active one, which is known only where there are two; use forward: dr, or"
+            " name real_servers that are no directors"
         )
+
+    @pytest.mark.parametrize(
+        "said",
+        [
+            {"port": 21, "helper": "ftp"},
+            {"port": 0, "persistence": 300},
+            {"port": OMIT, "ports": [80, "8000-8010"], "group": True},
+            {"port": OMIT, "vip": OMIT, "fwmark": 7},
+        ],
+    )
+    def test_nat_by_ports_that_are_not_known_one_by_one(self, said):
+        lines = problems(*boxes(service(forward="nat", **said), lvs_failover="external"))
+        assert lines == [
+            "lvs_services[0] (web) (director1, director2): is a director, and with nat its replies while it stands by"
+            " have to go through the other one: with a helper or a range of ports so would everything that it sends;"
+            " use forward: dr, or name real_servers that are no directors"
+        ]
 
     def test_only_services_that_directors_serve_count(self):
         hostvars, groups = pair(
@@ -104,14 +124,18 @@ class TestRefusals:
         assert problems(hostvars, groups) == []
         assert not cluster(hostvars, groups)["directors_serve"]
 
-    @pytest.mark.parametrize(("forward", "path"), [("dr", "lvs_sync"), ("nat", "lvs_services[0] (web) (director2)")])
-    def test_a_fallback_that_is_a_director(self, forward, path):
+    def test_a_fallback_that_is_a_director(self):
+        """By DR it would direct again what it gets, by NAT it answers through the other one."""
         web = service(forward="dr", real_servers=[{"host": "rs1"}])
-        web["fallback"] = {"address": "10.0.0.2", "forward": forward}
-        hostvars, groups = pair(web, lvs_health="keepalived")
-        groups["realservers"].append("director2")
-        (line,) = problems(hostvars, groups)
-        assert line.startswith(f"{path}: ")
+        for forward in ("dr", "nat"):
+            web["fallback"] = {"address": "10.0.0.2", "forward": forward}
+            hostvars, groups = pair(web, lvs_health="keepalived")
+            groups["realservers"].append("director2")
+            if forward == "dr":
+                (line,) = problems(hostvars, groups)
+                assert line.startswith("lvs_sync: ")
+        (route,) = objects.realserver_objects(seen(hostvars, groups, "director2"), OPTIONS)["routes"]
+        assert route["via"] == "10.0.0.1"
 
     @pytest.mark.parametrize(
         ("forward", "missing"),
@@ -164,6 +188,50 @@ class TestOneDirector:
         config = objects.realserver_objects(seen(hostvars, groups), OPTIONS)
         assert (config["rules"], config["routes"]) == ([], [])
         assert objects.realserver_objects(seen(hostvars, groups, "rs1"), OPTIONS)["routes"] != []
+
+
+class TestNatBetweenTwo:
+    """Each box is the other one's way back: while it stands by that one is active, and otherwise no reply needs it."""
+
+    @pytest.mark.parametrize(
+        "failover", [{"lvs_failover": "keepalived"}, {"lvs_failover": "external"}, {**HEARTBEAT, "lvs_health": "none"}]
+    )
+    def test_through_the_other_one(self, failover):
+        both = service(vip=["192.0.2.10", "2001:db8::10"])
+        cluster_ = boxes(both, **failover)
+        for host, own, other in (
+            ("director1", ("10.0.0.1", "2001:db8:1::1"), ("10.0.0.2", "2001:db8:1::2")),
+            ("director2", ("10.0.0.2", "2001:db8:1::2"), ("10.0.0.1", "2001:db8:1::1")),
+        ):
+            config = objects.realserver_objects(seen(*cluster_, host), OPTIONS)
+            assert [route["via"] for route in config["routes"]] == list(other)
+            assert [(rule["source"], rule.get("destination"), rule["source_port"]) for rule in config["rules"]] == [
+                (address, None, 80) for address in own
+            ]
+            assert config["addresses"] == []
+
+    def test_other_real_servers_take_the_gateway_that_moves(self):
+        hostvars, groups = pair(lvs_gateway_vip="10.0.0.9")
+        groups["realservers"].append("director1")
+        found = {
+            name: objects.realserver_objects(seen(hostvars, groups, name), OPTIONS)["routes"][0]["via"]
+            for name in ("director1", "rs1")
+        }
+        assert found == {"director1": "10.0.0.2", "rs1": "10.0.0.9"}
+
+    @pytest.mark.parametrize("mode", ["none", "default"])
+    def test_another_way_is_refused(self, mode):
+        with pytest.raises(objects.ObjectsError, match=f"^realserver_gateway: {mode} on a director: .*: policy$"):
+            objects.realserver_objects(seen(*boxes(service())), {**OPTIONS, "gateway": mode})
+
+    def test_directors_have_the_same_haresources(self):
+        cluster_ = boxes(service(), lvs_gateway_vip="10.0.0.9", **HEARTBEAT)
+        found = [heartbeat.resources(seen(*cluster_, name)) for name in ("director1", "director2")]
+        assert found[0] == found[1]
+        assert found[0].index("10.0.0.9") < found[0].index("192.0.2.10")
+
+    def test_the_kernel_needs_not_know_who_stands_by(self):
+        assert BACKUP_ONLY not in sysctls(objects.syncd_objects(seen(*boxes(service(), lvs_sync={})), {}))
 
 
 class TestKeepalived:
