@@ -69,7 +69,6 @@ clusters:
       failover: none
       removed: delete
       forwards: {ipv4: [dr], ipv6: []}
-      schedulers: [wlc]
       gateways: {ipv4: 10.0.0.1, ipv6: null}
       vips: '[{"address":"192.0.2.10","prefix":32,"family":"ipv4"}]'
       services: '[{"name":"web","path":"lvs_services[0] (web)","family":"ipv4","vip":"192.0.2.10","prefix":32,...}]'

@@ -244,7 +244,6 @@ def _as_cluster(
         "realservers": _realserver_records(member, hosts, services, settings["lvs_failover"] != "none"),
         "vips": vips,
         "forwards": _forwards(_ways(services)),
-        "schedulers": sorted({str(service.scheduler) for service in services}),
         "services": [_as_service(service) for service in services],
         "marks": marks.plan_marks(services, _own_addresses(hosts)),
         "deliveries": marks.plan_deliveries(services),
@@ -364,10 +363,8 @@ class Duties:
         self._networks: dict[tuple[Any, ...], dict[str, Any]] = {}
         self._hidden: dict[tuple[Any, ...], dict[str, Any]] = {}
         self._flows: dict[tuple[Any, ...], dict[str, Any]] = {}
-        self._forwards: set[tuple[str, str]] = set()
 
     def add(self, service: Service, address: Address, port: int, forward: str) -> None:
-        self._forwards.add((service.family, forward))
         if forward == "nat" and self._directs:
             # Its own replies leave through itself, and the kernel gives them back the VIP on their way out.
             return
@@ -400,7 +397,6 @@ class Duties:
             "hidden_vips": list(self._hidden.values()),
             "hidden_networks": list(self._networks.values()),
             "nat_flows": [flow for flow in self._flows.values() if not self._covered(flow)],
-            "forwards": _forwards(self._forwards),
         }
 
     def _covered(self, flow: Mapping[str, Any]) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 FAMILIES = ("ipv4", "ipv6")
-SHORT = ("name", "health", "failover", "removed", "directors_serve", "forwards", "schedulers")
+SHORT = ("name", "health", "failover", "removed", "directors_serve", "forwards")
 LONG = (
     "services",
     "marks",
@@ -114,14 +114,11 @@ def _view(host: str, cluster: Mapping[str, Any], director: Any, realserver: Any)
         "directors": _names(cluster["directors"]),
         "director_addresses": dict(cluster["director_addresses"]),
         "realservers": _names(cluster["realservers"]) if director else [],
-        "forwards": {family: list(cluster["forwards"][family]) for family in FAMILIES}
-        if director
-        else duties["forwards"],
-        "schedulers": list(cluster["schedulers"]) if director else [],
     }
 
 
 NO_DIRECTOR: Mapping[str, Any] = {
+    "forwards": {"ipv4": [], "ipv6": []},
     "table": [],
     "marks": [],
     "deliveries": [],
@@ -152,6 +149,7 @@ def _as_director(cluster: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str
     moving = [(vip, own["interface"], False) for vip in vips]
     moving += [(vip, own["gateway_interface"], True) for vip in gateways]
     return {
+        "forwards": {family: list(cluster["forwards"][family]) for family in FAMILIES},
         "table": [] if watched else rows,
         "marks": json.loads(cluster["marks"]),
         "deliveries": json.loads(cluster["deliveries"]),

@@ -296,7 +296,6 @@ class TestRealServers:
             "hidden_vips": [hidden],
             "hidden_networks": [],
             "nat_flows": [{"family": "ipv4", "address": "10.0.0.11", "protocol": "tcp", "port": 8080}],
-            "forwards": {"ipv4": ["dr", "nat"], "ipv6": []},
         }
         assert found["realservers"]["rs2"]["duties"]["nat_flows"] == []
 
@@ -315,12 +314,11 @@ class TestClusters:
     def test_settings_and_hosts(self):
         model = build(*inventory(lvs_removed="quiesce"))
         (found,) = model["clusters"].values()
-        assert {key: found[key] for key in ("name", "health", "failover", "removed", "schedulers")} == {
+        assert {key: found[key] for key in ("name", "health", "failover", "removed")} == {
             "name": "directors/realservers",
             "health": "none",
             "failover": "none",
             "removed": "quiesce",
-            "schedulers": ["wlc"],
         }
         own = {"ipv4": "10.0.0.1", "ipv6": "2001:db8:1::1"}
         assert found["directors"] == {

@@ -75,7 +75,6 @@ def test_a_director():
         "directors": ["director1"],
         "realservers": ["rs1", "rs2", "rs3"],
         "forwards": {"ipv4": ["dr", "nat"], "ipv6": ["dr"]},
-        "schedulers": ["rr", "wlc"],
     }
 
 
@@ -120,8 +119,7 @@ def test_a_real_server():
         "director_addresses": {"ipv4": ["10.0.0.1"], "ipv6": ["2001:db8:1::1"]},
         "directors": ["director1"],
         "realservers": [],
-        "forwards": {"ipv4": ["dr", "nat"], "ipv6": ["dr"]},
-        "schedulers": [],
+        "forwards": {"ipv4": [], "ipv6": []},
     }
 
 
