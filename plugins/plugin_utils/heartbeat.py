@@ -59,7 +59,8 @@ def resources(view: View) -> str:
         words.append(ROWS)
     if view["health"] == "ldirectord":
         words.append("ldirectord::ldirectord.cf")
-    moving = sorted(view["moving"], key=lambda vip: not vip["gateway"])
+    gateways = set(view["gateways"].values())
+    moving = sorted(view["moving"], key=lambda vip: vip["address"] not in gateways)
     words += [_address(vip, view["directors_serve"]) for vip in moving]
     words += [*heartbeat["after"], TURN]
     return HEADER + " \\\n    ".join([heartbeat["nodes"][0], *words]) + "\n"

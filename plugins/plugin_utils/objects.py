@@ -352,7 +352,7 @@ def _way_back(view: dict[str, Any], options: dict[str, Any]) -> tuple[list[dict[
         )
     rules, routes = [], []
     for family in sorted(families):
-        gateway = options["gateway_addresses"].get(family) or view["gateways"][family]
+        gateway = options["gateway_addresses"].get(family) or view["way_back"][family]
         if not gateway:
             raise ObjectsError(
                 f"realserver_gateway: {mode} needs the address of the director that faces the real servers, and the "

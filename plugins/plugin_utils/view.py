@@ -110,7 +110,8 @@ def _view(host: str, cluster: Mapping[str, Any], director: Any, realserver: Any)
         "hidden_vips": duties["hidden_vips"],
         "hidden_networks": duties["hidden_networks"],
         "nat_flows": duties["nat_flows"],
-        "gateways": _other(cluster, director) if director and duties["nat_flows"] else dict(cluster["gateways"]),
+        "gateways": dict(cluster["gateways"]),
+        "way_back": _other(cluster, director) if director and duties["nat_flows"] else dict(cluster["gateways"]),
         "directors": _names(cluster["directors"]),
         "director_addresses": dict(cluster["director_addresses"]),
         "realservers": _names(cluster["realservers"]) if director else [],
@@ -146,8 +147,7 @@ def _as_director(cluster: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str
     sync, vrrp, heartbeat = (json.loads(cluster[key]) for key in ("sync", "vrrp", "heartbeat"))
     moved = cluster["failover"] != "none"
     gateways = json.loads(cluster["gateway_vips"])
-    moving = [(vip, own["interface"], False) for vip in vips]
-    moving += [(vip, own["gateway_interface"], True) for vip in gateways]
+    moving = [(vip, own["interface"]) for vip in vips] + [(vip, own["gateway_interface"]) for vip in gateways]
     return {
         "forwards": {family: list(cluster["forwards"][family]) for family in FAMILIES},
         "table": [] if watched else rows,
@@ -158,11 +158,7 @@ def _as_director(cluster: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str
         "gateway_interface": own["gateway_interface"],
         "watched": [{"row": row, **how} for row, how in zip(rows, watched)],
         "vips": [] if moved else [_vip(vip) for vip in vips],
-        "moving": [
-            {**_vip(vip), "stated": vip["stated"], "interface": name, "gateway": gateway}
-            for vip, name, gateway in moving
-            if moved
-        ],
+        "moving": [{**_vip(vip), "stated": vip["stated"], "interface": name} for vip, name in moving if moved],
         "vrrp": vrrp,
         "heartbeat": heartbeat,
         "node": own["node"] if cluster["failover"] == "heartbeat" else None,

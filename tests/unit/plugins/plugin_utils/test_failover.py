@@ -412,14 +412,7 @@ def test_what_moves_is_on_no_director_of_ours(failover):
     found = seen(*pair(service(vip="192.0.2.10/24"), lvs_failover=failover))
     assert found["vips"] == []
     assert found["moving"] == [
-        {
-            "address": "192.0.2.10",
-            "prefix": 24,
-            "family": "ipv4",
-            "stated": True,
-            "interface": "eth0",
-            "gateway": False,
-        }
+        {"address": "192.0.2.10", "prefix": 24, "family": "ipv4", "stated": True, "interface": "eth0"}
     ]
     assert len(found["table"]) == 1
     assert (found["vrrp"] is None) == (failover == "external")

@@ -23,7 +23,7 @@ REALSERVER = {
     "interface": None,
     "hidden_vips": [],
     "nat_flows": [],
-    "gateways": {"ipv4": "198.51.100.1", "ipv6": None},
+    "way_back": {"ipv4": "198.51.100.1", "ipv6": None},
     "director_addresses": {"ipv4": ["198.51.100.1"], "ipv6": []},
     "forwards": {"ipv4": [], "ipv6": []},
 }
@@ -176,7 +176,7 @@ def test_the_default_route_is_replaced_only_with_consent():
 
 
 def test_several_directors_need_a_named_gateway():
-    view = {"nat_flows": [FLOW], "gateways": {"ipv4": None, "ipv6": None}}
+    view = {"nat_flows": [FLOW], "way_back": {"ipv4": None, "ipv6": None}}
     with pytest.raises(objects.ObjectsError, match="set realserver_gateway_ipv4"):
         realserver(view, gateway="policy")
     named = {"ipv4": "198.51.100.9", "ipv6": ""}
