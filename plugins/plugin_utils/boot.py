@@ -10,8 +10,7 @@ LOADER = FOLDER + "/load"
 UNIT = "lvs-cluster.service"
 UNIT_PATH = "/etc/systemd/system/" + UNIT
 
-# network-online.target: interfaces must have their own addresses first. PartOf and ReloadPropagatedFrom nftables: its
-# reload flushes all rules of a host, so ours are loaded again after it. There is no ExecStop: stopping the unit, or a
+# network-online.target: interfaces must have their own addresses first. There is no ExecStop: stopping the unit, or a
 # package upgrade that does, must not take a cluster down; `state: absent` is for that.
 UNIT_CONTENT = """\
 # Written by Ansible (lvs.cluster); changes are overwritten.
@@ -21,8 +20,6 @@ Documentation=man:ipvsadm(8)
 Wants=network-online.target
 After=systemd-modules-load.service systemd-sysctl.service network-online.target nftables.service
 Before=keepalived.service heartbeat.service
-PartOf=nftables.service
-ReloadPropagatedFrom=nftables.service
 
 [Service]
 Type=oneshot
@@ -32,6 +29,18 @@ ExecReload=/bin/sh /etc/lvs/load
 
 [Install]
 WantedBy=multi-user.target
+"""
+
+NFTABLES_DROP_IN = "/etc/systemd/system/nftables.service.d/lvs-cluster.conf"
+
+# Its start, reload and stop flush all rules of the host, also those that are none of its own. Nothing of ours may keep
+# it from its work, hence the dashes.
+NFTABLES_DROP_IN_CONTENT = """\
+# Written by Ansible (lvs.cluster); changes are overwritten.
+[Service]
+ExecStartPost=-/bin/sh -c 'for rules in /etc/lvs/*.nft; do [ ! -s "$$rules" ] || nft -f "$$rules"; done'
+ExecReload=-/bin/sh -c 'for rules in /etc/lvs/*.nft; do [ ! -s "$$rules" ] || nft -f "$$rules"; done'
+ExecStopPost=-/bin/sh -c 'for rules in /etc/lvs/*.nft; do [ ! -s "$$rules" ] || nft -f "$$rules"; done'
 """
 
 KEEPALIVED = "keepalived.service"

@@ -407,6 +407,8 @@ def config_of(role: str, **parts: Any) -> dict[str, Any]:
     sysctls = [_sysctl(name, value) for name, value in wanted.items()]
     files = [{"path": boot.LOADER, "content": boot.LOADER_CONTENT, "mode": "0755"}]
     files.append({"path": boot.UNIT_PATH, "content": boot.UNIT_CONTENT})
+    if any(parts.get("packets", {}).values()):
+        files.append({"path": boot.NFTABLES_DROP_IN, "content": boot.NFTABLES_DROP_IN_CONTENT})
     if parts["modules"]:
         files.append({"path": f"/etc/modules-load.d/lvs-{role}.conf", "content": _lines(parts["modules"])})
     options = parts.pop("module_options", [])

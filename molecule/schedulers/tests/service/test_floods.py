@@ -16,71 +16,88 @@ from lab.common import poll, run
 from lab.farm import CLIENTS, REAL_SERVERS
 
 VIP, PORT = "192.0.2.10", 8001
-PORTS = range(20001, 20003)
-FLOOD = len(CLIENTS) * len(PORTS)
+FLOOD = 2 * len(CLIENTS)
 SYN, RST, ACK = 2, 4, 16
+DEFENCES = 2
+"""So many seconds after a sysctl of theirs has changed the kernel's defences have too: it looks once a second."""
 
 
 @pytest.fixture(scope="module", autouse=True)
 def nobody_answers_the_flood(cluster):
     """The real servers are as silent to it as ones that have given up."""
-    rule = f"tcp sport {{ {', '.join(map(str, PORTS))} }} drop"
+    chain = "chain input { type filter hook input priority 0; tcp sport 20001-20009 drop; }"
     for name in REAL_SERVERS:
-        cluster.run(
-            name, f"nft 'table inet lab_flood {{ chain input {{ type filter hook input priority 0; {rule}; }}; }}'"
-        )
+        cluster.run(name, f"nft 'table inet lab_flood {{ {chain} }}'")
     yield
     for name in REAL_SERVERS:
         cluster.run(name, "nft delete table inet lab_flood")
 
 
 @pytest.fixture
-def flood(cluster):
-    """Send segments with these flags from every port of every client, and forget the connections at the end."""
+def flood(cluster, request):
+    """Send a segment with each of these flags from two ports of every client; forget the connections at the end."""
     source = Path(flooding.__file__).read_text()
+    ports = request.param
 
     def send(*flags: int) -> None:
-        said = json.dumps([VIP, PORT, CLIENTS, [*PORTS], flags], separators=(",", ":"))
+        said = json.dumps([VIP, PORT, CLIENTS, ports, flags], separators=(",", ":"))
         run(cluster.ssh("client", f"python3 - '{said}'"), stdin=source)
 
     yield send
-    send(RST)
-    # CLOSE is remembered for ten seconds; a half-open one stays a minute, whatever is sent.
-    poll("the flood is forgotten", 90, lambda: not remembered(cluster), 1)
+    # An open connection that is cut off is remembered for ten seconds more, a half-open one for a minute.
+    send(ACK, RST)
 
 
-def remembered(cluster) -> Counter[str]:
-    """How many connections of the flood the director remembers, by their state."""
+def ports(first: int) -> pytest.MarkDecorator:
+    """The two ports of a test of its own."""
+    return pytest.mark.parametrize("flood", [[first, first + 1]], indirect=True)
+
+
+def remembered(cluster, first: int) -> Counter[str]:
+    """How many connections of a test's flood the director remembers, by their state."""
     rows = (line.split() for line in cluster.run("director", "ipvsadm -Lnc").splitlines())
-    ports = {str(port) for port in PORTS}
-    return Counter(row[2] for row in rows if len(row) == 6 and row[3].rpartition(":")[2] in ports)
+    mine = {str(first), str(first + 1)}
+    return Counter(row[2] for row in rows if len(row) == 6 and row[3].rpartition(":")[2] in mine)
 
 
+@contextlib.contextmanager
+def defended(cluster, **values: int) -> Iterator[None]:
+    """The kernel's defences as these sysctls say, for as long as the block runs."""
+    with contextlib.ExitStack() as stack:
+        for name, value in values.items():
+            stack.enter_context(cluster.sysctl("director", f"net.ipv4.vs.{name}", str(value)))
+        time.sleep(DEFENCES)
+        yield
+    time.sleep(DEFENCES)
+
+
+@ports(20001)
 def test_half_open_connections_stay_unless_they_are_dropped_at_random(cluster, farm, flood):
     flood(SYN)
     sent = time.monotonic()
-    assert remembered(cluster) == {"SYN_RECV": FLOOD}
     poll("a while", 60, lambda: time.monotonic() - sent > 10, 1)
-    assert remembered(cluster) == {"SYN_RECV": FLOOD}
-    with cluster.sysctl("director", "net.ipv4.vs.drop_entry", "3"):
-        poll("a quarter has gone", 40, lambda: remembered(cluster)["SYN_RECV"] < 0.75 * FLOOD, 1)
+    assert remembered(cluster, 20001) == {"SYN_RECV": FLOOD}
+    with defended(cluster, drop_entry=3):
+        poll("a quarter has gone", 40, lambda: remembered(cluster, 20001)["SYN_RECV"] < 0.75 * FLOOD, 1)
         took = time.monotonic() - sent
-        assert took < 60, "by itself the kernel forgets them after a minute"
         # Who finishes the handshake is not disturbed.
         assert set(farm.ask("rr", count=8)) == set(REAL_SERVERS)
+    assert took < 60, "by itself the kernel forgets them after a minute"
     farm.table.append(f"drop_entry   {FLOOD} half-open: a quarter gone {took:.0f} s after they came")
 
 
+@ports(20003)
 def test_an_acknowledgement_alone_makes_no_connection_where_tcp_is_secured(cluster, flood):
-    with cluster.sysctl("director", "net.ipv4.vs.secure_tcp", "3"):
+    with defended(cluster, secure_tcp=3):
         flood(SYN, ACK)
-        assert remembered(cluster) == {"SYN_RECV": FLOOD}
+        assert remembered(cluster, 20003) == {"SYN_RECV": FLOOD}
 
 
+@ports(20005)
 def test_and_does_where_it_is_not(cluster, flood):
     flood(SYN, ACK)
     # Each would be remembered for lvs_timeouts.tcp, a quarter of an hour.
-    assert remembered(cluster) == {"ESTABLISHED": FLOOD}
+    assert remembered(cluster, 20005) == {"ESTABLISHED": FLOOD}
 
 
 @contextlib.contextmanager
@@ -110,10 +127,6 @@ def test_packets_that_would_begin_a_connection_are_dropped_and_sent_again(cluste
 
     with counting_syns(cluster):
         assert dropped(5) == 0
-        with contextlib.ExitStack() as stack:
-            for name, value in (("am_droprate", "2"), ("drop_packet", "3")):
-                stack.enter_context(cluster.sysctl("director", f"net.ipv4.vs.{name}", value))
-            # The kernel looks at its defences every second.
-            poll("drops have begun", 20, lambda: dropped(1), 0.1)
+        with defended(cluster, am_droprate=2, drop_packet=3):
             assert dropped(5) in (4, 5, 6)
-        poll("drops have ended", 20, lambda: dropped(3) == 0, 0.1)
+        assert dropped(3) == 0

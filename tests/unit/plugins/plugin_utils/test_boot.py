@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 
@@ -154,3 +155,15 @@ def test_a_sysctl_of_an_interface_with_a_dot_finds_its_file(host):
     (host / "director.record").write_text("sysctl net.no/such.key = 1\n")
     done = load(host)
     assert done.stderr == "lvs-cluster: sysctl net.no/such.key = 1: cannot be set\n"
+
+
+def test_what_nftables_has_flushed_is_loaded_again_each_time(host):
+    commands = re.findall(r"^(Exec\w+)=-/bin/sh -c '(.*)'$", boot.NFTABLES_DROP_IN_CONTENT, re.MULTILINE)
+    assert [verb for verb, _ in commands] == ["ExecStartPost", "ExecReload", "ExecStopPost"]
+    (host / "director.nft").write_text("table inet lvs_director\n")
+    (host / "realserver.nft").write_text("")
+    for _, command in commands:
+        # What systemd makes of it.
+        script = command.replace("$$", "$").replace(boot.FOLDER, str(host))
+        subprocess.run(["/bin/sh", "-c", script], env={"PATH": f"{host}/bin:{os.environ['PATH']}"}, check=True)
+    assert (host / "calls").read_text().splitlines() == [f"nft -f {host}/director.nft"] * 3

@@ -201,3 +201,10 @@ def test_the_view_is_not_changed():
     before = copy.deepcopy(view)
     objects.realserver_objects(view, OPTIONS | {"gateway": "policy"})
     assert view == before
+
+
+def test_nftables_is_told_of_rules_where_there_are_some():
+    assert objects.boot.NFTABLES_DROP_IN not in {row["path"] for row in realserver()["files"]}
+    view = {"hidden_vips": [hidden()]}
+    config = realserver(view, redirect=[{"port": 80, "to": 8080}])
+    assert content(config, objects.boot.NFTABLES_DROP_IN) == objects.boot.NFTABLES_DROP_IN_CONTENT
