@@ -21,6 +21,10 @@ def test_the_connection_table_has_the_size_that_was_asked_for(cluster):
     assert "size=16384" in cluster.run("director", "ipvsadm -Ln")
 
 
+def test_timeouts_are_those_that_were_asked_for(cluster):
+    assert cluster.run("director", "ipvsadm -L --timeout").split()[-3:] == ["600", "120", "300"]
+
+
 def test_sysctls_of_modules_are_set_although_sysctl_d_came_too_early_for_them(cluster):
     assert cluster.run("director", "sysctl -n net.ipv4.vs.nat_icmp_send").strip() == "1"
     assert cluster.run("rs1", "sysctl -n net.ipv4.conf.tunl0.rp_filter").strip() == "2"

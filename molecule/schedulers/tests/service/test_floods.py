@@ -27,7 +27,7 @@ def nobody_answers_the_flood(cluster):
     """The real servers are as silent to it as ones that have given up."""
     chain = "chain input { type filter hook input priority 0; tcp sport 20001-20009 drop; }"
     for name in REAL_SERVERS:
-        cluster.run(name, f"nft 'table inet lab_flood {{ {chain} }}'")
+        cluster.run(name, f"nft 'table inet lab_flood {{ {chain}; }}'")
     yield
     for name in REAL_SERVERS:
         cluster.run(name, "nft delete table inet lab_flood")

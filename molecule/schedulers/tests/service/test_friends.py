@@ -93,6 +93,16 @@ def test_without_it_a_socket_stays_with_its_server(farm):
     )
 
 
+def test_a_socket_that_is_silent_is_forgotten_when_its_time_is_over(cluster, farm):
+    """lvs_timeouts says 15 s in place of the kernel's 300."""
+    client = CLIENTS[0]
+    entry = f"ipvsadm -Lnc | grep -E '^UDP .* {client}:[0-9]+ +{VIP}:8053 '"
+    farm.datagrams("udp", [client])
+    _, left, *_ = cluster.run("director", entry).split()
+    assert "00:00" < left <= "00:15"
+    poll("it is forgotten", 60, lambda: not cluster.run("director", f"{entry} || true"), 1)
+
+
 def test_one_packet_and_nat_suits_what_is_not_answered(farm):
     said = farm.datagrams("syslog", count=40)
     assert Counter(name for name, _ in said) == EACH_TEN

@@ -13,7 +13,7 @@ from lab.pair import HEARTBEAT, KEEPALIVED, Pair
 
 CASES = {
     "streamlined": (KEEPALIVED, ("192.168.6.240", "2001:db8:6::240", "192.168.6.241")),
-    "two-boxes": (HEARTBEAT, ("192.168.6.240", "2001:db8:6::240")),
+    "two-boxes": (HEARTBEAT, ("192.168.6.240", "2001:db8:6::240", "192.168.6.241")),
 }
 MOVER, VIPS = CASES[os.environ["MOLECULE_SCENARIO_NAME"]]
 BY_NAT = ("192.168.6.242", "2001:db8:6::242")
