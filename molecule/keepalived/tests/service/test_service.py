@@ -7,6 +7,7 @@ import pytest
 from lab.pair import Pair
 
 CASES = {"172.17.60.201": "172.17.0.4", "2001:db8:60::201": "2001:db8:60::4"}
+NETWORK = ("192.0.2.7", "192.0.2.250", "2001:db8:9::7", "2001:db8:9:0:ffff::1")
 MOVING = {"172.17.60.201/32", "2001:db8:60::201/128", "192.168.6.1/24", "2001:db8:6::1/64"}
 VIPS = pytest.mark.parametrize("vip", CASES)
 
@@ -33,6 +34,12 @@ def test_both_servers_answer_in_turn_and_see_the_client(pair, client, vip):
     answers = client.ask(vip, count=20)
     assert answers.by == {"rs1": 10, "rs2": 10}
     assert answers.seen == {CASES[vip]: 20}
+
+
+@pytest.mark.parametrize("vip", NETWORK)
+def test_every_address_of_a_network_is_served_though_nobody_holds_it(pair, cluster, client, vip):
+    pair.poll(f"both of {vip}", lambda: client.ask(vip, count=4, timeout=3).by == {"rs1": 2, "rs2": 2})
+    assert not pair.places("lb1", vip)
 
 
 @VIPS
