@@ -4,7 +4,7 @@
 
 Each record has a table of its own, so that two roles on one host do not write each other's. The kernel's table is not
 compared with the text word by word, because each version of nft prints rules in its own way. The chains' names carry a
-digest of their rules, and the number of rules is compared beside them. Pure.
+digest of their place and their rules, and the number of rules is compared beside them. Pure.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ CHAINS = {
     "mark": Chain("type filter hook prerouting priority mangle", last_decides=True),
     "redirect": Chain("type nat hook prerouting priority dstnat", last_decides=False),
     "masquerade": Chain("type nat hook postrouting priority srcnat", last_decides=False),
-    # Rules that change or drop what goes out.
-    "clamp": Chain("type filter hook postrouting priority mangle", last_decides=True),
+    # Rules that change or drop what goes out, as others will see it: after replies have got the source back that a
+    # redirect took from them.
+    "clamp": Chain("type filter hook postrouting priority srcnat + 10", last_decides=True),
 }
 
 # `table` before `delete table`: deleting one that is not there would be an error. nft does all of it or nothing, and
@@ -66,7 +67,8 @@ def _stem(record: str) -> str:
 
 
 def _name(chain: str, rules: List[str]) -> str:
-    return "%s_%s" % (chain, hashlib.sha256("\n".join(rules).encode("utf-8")).hexdigest()[:8])
+    lines = "\n".join([CHAINS[chain].head, *rules])
+    return "%s_%s" % (chain, hashlib.sha256(lines.encode("utf-8")).hexdigest()[:8])
 
 
 def text(table: str, rules: Rules) -> str:

@@ -20,7 +20,7 @@ TEXT = """\
 table inet lvs_director
 delete table inet lvs_director
 table inet lvs_director {
-    chain mark_84ecfda4 {
+    chain mark_7948c81f {
         type filter hook prerouting priority mangle; policy accept;
         ip daddr 192.0.2.10 tcp dport { 80, 443 } meta mark set 0x00abcdef comment "shop"
         ip6 daddr 2001:db8::10 meta l4proto udp meta mark set 0x00000007 comment "dns"
@@ -47,7 +47,7 @@ def test_each_chain_has_its_place():
     for head, rule in (
         ("type nat hook prerouting priority dstnat", REDIRECT),
         ("type nat hook postrouting priority srcnat", "masquerade"),
-        ("type filter hook postrouting priority mangle", "accept"),
+        ("type filter hook postrouting priority srcnat + 10", "accept"),
     ):
         assert f"        {head}; policy accept;\n        {rule}\n" in text
 
@@ -59,13 +59,18 @@ def test_a_files_rules(rules):
 
 def test_a_file_that_is_not_ours_any_more_has_none():
     assert packets.rules_of(TABLE, TEXT.replace("abcdef", "abcdee")) == {}
-    assert packets.rules_of(TABLE, TEXT.replace("mark_84", "other_84")) == {}
+    assert packets.rules_of(TABLE, TEXT.replace("mark_79", "other_79")) == {}
     assert packets.rules_of("inet other", TEXT) == {}
     assert packets.rules_of(TABLE, "") == packets.rules_of(TABLE, "# something else\n") == {}
 
 
 def test_the_kernels_table_is_recognised():
-    assert packets.found(TABLE, LISTING) == packets.summary(TABLE, RULES) == "inet lvs_director mark_84ecfda4 2"
+    assert packets.found(TABLE, LISTING) == packets.summary(TABLE, RULES) == "inet lvs_director mark_7948c81f 2"
+
+
+def test_another_place_makes_another_chain(monkeypatch):
+    monkeypatch.setitem(packets.CHAINS, "mark", packets.CHAINS["mark"]._replace(head="type filter hook prerouting"))
+    assert packets.found(TABLE, LISTING) != packets.summary(TABLE, RULES)
 
 
 def test_other_rules_have_another_chain():
@@ -89,9 +94,9 @@ def test_what_others_did_to_it_shows():
     def without(*kinds):
         return json.dumps({"nftables": [row for row in rows if not set(row) & set(kinds)]})
 
-    assert packets.found(TABLE, without("rule")) == "inet lvs_director mark_84ecfda4 0"
+    assert packets.found(TABLE, without("rule")) == "inet lvs_director mark_7948c81f 0"
     assert packets.found(TABLE, without("rule", "chain")) == "inet lvs_director empty 0"
     assert packets.found(TABLE, without("rule", "chain", "table")) is None
     assert packets.found(TABLE, "") is None
     more = {"chain": {"family": "inet", "table": "lvs_director", "name": "a", "handle": 9}}
-    assert packets.found(TABLE, json.dumps({"nftables": [*rows, more]})) == "inet lvs_director a+mark_84ecfda4 2"
+    assert packets.found(TABLE, json.dumps({"nftables": [*rows, more]})) == "inet lvs_director a+mark_7948c81f 2"
