@@ -293,13 +293,17 @@ def realserver_objects(view: dict[str, Any], options: dict[str, Any]) -> dict[st
                 sysctls[f"net.ipv4.conf.{device}.rp_filter"] = gateways.LOOSE
         elif device != "lo" and {"name": device, "type": "dummy"} not in links:
             links.append({"name": device, "type": "dummy"})
+        held = ""
         if "address" in vip:
-            prefix = 32 if vip["family"] == "ipv4" else 128
-            address = {"address": f"{vip['address']}/{prefix}", "interface": device}
-            if address not in addresses:
-                addresses.append(address)
+            held = f"{vip['address']}/{32 if vip['family'] == 'ipv4' else 128}"
         else:
             local += _whole_network(vip)
+            if vip["forward"] == "tun" and vip["family"] == "ipv4":
+                # A device without any IPv4 address passes nothing unless the filter is off (__fib_validate_source).
+                held = tunnels.DUMMY
+        address = {"address": held, "interface": device}
+        if held and address not in addresses:
+            addresses.append(address)
     rules, routes = _way_back(view, options)
     more_rules, more_routes = realserver_options.gateways(view, options)
     return config_of(

@@ -17,6 +17,9 @@ View = Mapping[str, Any]
 MTU = 1500
 """Of the path from director to real server, where nobody says how large the client's segments may be."""
 
+DUMMY = "192.0.0.8/32"
+"""What a device has that has no VIP: the dummy address of IPv4 (RFC 7600), which is nobody's and no destination."""
+
 OUTER = {"ipv4": 20, "ipv6": 40}
 INNER = {"ipv4": 40, "ipv6": 60}
 """What a segment is in: the IP header and TCP's."""

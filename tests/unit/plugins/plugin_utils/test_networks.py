@@ -140,7 +140,18 @@ class TestNetworks:
         config = realserver(farm(forward="tun"))
         assert config["links"] == [{"name": "tunl0"}]
         assert {"name": "net.ipv4.conf.tunl0.rp_filter", "value": "2"} in config["sysctls"]
+        assert {"name": "net.ipv4.conf.all.arp_ignore", "value": "1"} in config["sysctls"]
         assert [row["to"] for row in config["routes"]] == ["192.168.0.0/24"]
+
+    def test_a_device_that_unpacks_ipv4_has_an_address_of_it(self):
+        dummy = {"address": "192.0.0.8/32", "interface": "tunl0"}
+        networks = ["192.168.0.0/24", "172.16.0.0/16", "2001:db8:9::/64"]
+        assert realserver(farm(forward="tun", network=networks))["addresses"] == [dummy]
+        assert realserver(cache(forward="tun"))["addresses"] == [dummy]
+        assert realserver(farm(forward="tun", network="2001:db8:9::/64"))["addresses"] == []
+        # VIPs come and go, and it stays.
+        vip = {"address": "192.0.2.10/32", "interface": "tunl0"}
+        assert realserver(farm(forward="tun"), service(forward="tun"))["addresses"] == [vip, dummy]
 
     def test_nat_needs_nothing_there(self):
         config = realserver(farm(forward="nat"))
