@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import subprocess
 import time
 from pathlib import Path
@@ -21,14 +22,17 @@ GUE = {"172.17.60.202": "ip and udp dst port 6080", "2001:db8:60::202": "ip6 and
 GRE = {"172.17.60.203": "ip proto 47", "2001:db8:60::203": "ip6 proto 47"}
 CLAMPED = pytest.mark.parametrize("vip", [*GUE, *GRE])
 
+# Of a network that no host holds. The device by which it comes to rs3 has no VIP.
+FARM, FARM6 = "203.0.113.77", "2001:db8:70::77"
+
 # Runs on the client: a large request, and a small one on the same connection, which is answered when all of the large
 # one has arrived. Prints how many answers came.
 UPLOAD = r"""
 import json, socket, sys
-vip, size, timeout = json.loads(sys.argv[1])
+vip, port, size, timeout = json.loads(sys.argv[1])
 reply = b""
 try:
-    with socket.create_connection((vip, 80), timeout) as s:
+    with socket.create_connection((vip, port), timeout) as s:
         s.sendall(b"POST / HTTP/1.1\r\nHost: lab\r\nContent-Length: %d\r\n\r\n" % size + b"x" * size)
         s.sendall(b"GET / HTTP/1.0\r\nHost: lab\r\n\r\n")
         while True:
@@ -52,22 +56,55 @@ def on_the_wire(cluster, node, what, during):
     return process.communicate(timeout=60)[0].split("0 packets captured")[0]
 
 
-def answered(client, vip, timeout=10):
+def answered(client, vip, port=80, timeout=10):
     """How many of two requests, one of 200 kB, are answered on one connection."""
-    request = json.dumps([vip, 200_000, timeout], separators=(",", ":"))
+    request = json.dumps([vip, port, 200_000, timeout], separators=(",", ":"))
     return int(run(client.cluster.ssh(client.name, f"python3 - '{request}'"), stdin=UPLOAD, timeout=120).stdout)
+
+
+def heard(cluster, vip):
+    """The size of packets that somebody told the client of on its way to a VIP; None where nobody did."""
+    found = re.search(r"\bmtu (\d+)", cluster.run("client", f"ip route get {vip}"))
+    return int(found[1]) if found else None
+
+
+@contextlib.contextmanager
+def one_by_one(cluster, name):
+    """A node that has heard of no packet that was too large, and sends each packet by itself as real cards do.
+
+    IPVS takes several in one for what fits.
+    """
+    cluster.run(name, "ip link set eth0 gso_max_segs 1; ip route flush cache; ip -6 route flush cache")
+    try:
+        yield
+    finally:
+        cluster.run(name, "ip link set eth0 gso_max_segs 65535")
 
 
 @contextlib.contextmanager
 def deaf(cluster, name):
-    """A node that never hears that a packet was too large, and sends each packet by itself as real cards do."""
+    """A node that never hears that a packet was too large."""
     rules = "icmp type destination-unreachable drop; icmpv6 type packet-too-big drop;"
     table = f"table inet deaf {{ chain input {{ type filter hook input priority filter; {rules} }}; }}"
-    cluster.run(name, f"ip link set eth0 gso_max_segs 1; ip route flush cache; nft '{table}'")
+    with one_by_one(cluster, name):
+        cluster.run(name, f"nft '{table}'")
+        try:
+            yield
+        finally:
+            cluster.run(name, "nft delete table inet deaf")
+
+
+@contextlib.contextmanager
+def untold(cluster, *names):
+    """Real servers that tell nobody how large a segment may be."""
+    chains = "nft list table inet lvs_realserver | grep -o 'clamp_[0-9a-f]*'"
+    for name in names:
+        cluster.run(name, f"chain=$({chains}) && nft flush chain inet lvs_realserver $chain")
     try:
         yield
     finally:
-        cluster.run(name, "nft delete table inet deaf; ip link set eth0 gso_max_segs 65535")
+        for name in names:
+            cluster.run(name, "nft -f /etc/lvs/realserver.nft")
 
 
 @VIPS
@@ -115,6 +152,22 @@ def test_other_tunnels_reach_both_servers(client, vip):
     assert answers.seen == {CASES["2001:db8:60::201" if ":" in vip else "172.17.60.201"]: 10}
 
 
+@pytest.mark.parametrize("address", [FARM, FARM6])
+def test_any_address_of_a_network(client, address):
+    answers = client.ask(address, count=10)
+    assert answers.by == {"rs2": 5, "rs3": 5}
+    assert answers.seen == {CASES["2001:db8:60::201" if ":" in address else "172.17.60.201"]: 10}
+
+
+def test_what_comes_by_a_device_without_an_address_is_dropped(cluster, client):
+    cluster.run("rs3", "ip address del 192.0.0.8/32 dev lvsgre")
+    try:
+        answers = client.ask(FARM, count=2, timeout=3).by
+    finally:
+        cluster.run("rs3", "ip address add 192.0.0.8/32 dev lvsgre")
+    assert (answers["rs2"], answers["rs3"]) == (1, 0)
+
+
 @pytest.mark.parametrize("vip", GUE)
 def test_gue_travels_as_udp_with_a_checksum(cluster, client, vip):
     said = on_the_wire(cluster, "rs2", GUE[vip], lambda: client.ask(vip, count=2))
@@ -131,15 +184,31 @@ def test_gre_travels_as_gre_with_a_checksum(cluster, client, vip):
 
 def test_large_requests_fit_although_nobody_hears_that_they_do_not(cluster, client):
     with deaf(cluster, "client"):
-        # One to each server.
-        assert [answered(client, vip) for vip in [*GUE, *GRE] for _ in range(2)] == [2] * 8
+        # One to each server. Port 8080 is redirected: the answer has another source until it leaves.
+        places = [*((vip, 80) for vip in (*GUE, *GRE)), (FARM, 8080)]
+        assert [answered(client, *place) for place in places for _ in range(2)] == [2] * 10
         # Where nobody tells the client, it goes on sending what does not fit.
         assert answered(client, "172.17.60.201", timeout=5) < 2
+        # A director that sends it in two pieces.
+        with cluster.sysctl("director", "net.ipv4.vs.pmtu_disc", "0"):
+            assert answered(client, "172.17.60.201") == 2
 
 
-@VIPS
-def test_large_requests_fit_once_the_client_has_heard(client, vip):
-    assert [answered(client, vip) for _ in range(2)] == [2, 2]
+@pytest.mark.parametrize(("vip", "size"), [("172.17.60.201", 1480), ("2001:db8:60::201", 1460)])
+def test_large_requests_fit_once_the_client_has_heard(cluster, client, vip, size):
+    with one_by_one(cluster, "client"):
+        assert heard(cluster, vip) is None
+        assert [answered(client, vip) for _ in range(2)] == [2, 2]
+        assert heard(cluster, vip) == size
+
+
+def test_of_a_network_the_director_says_nothing_over_ipv4(cluster, client):
+    with one_by_one(cluster, "client"), untold(cluster, "rs2", "rs3"):
+        assert answered(client, FARM, timeout=5) < 2
+        assert heard(cluster, FARM) is None
+        # IPv6 takes an address of the director's own for it. The tunnel to rs2 is over IPv6, that to rs3 over IPv4.
+        assert answered(client, FARM6) == 2
+        assert heard(cluster, FARM6) in (1452, 1472)
 
 
 @VIPS
