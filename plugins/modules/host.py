@@ -235,7 +235,10 @@ options:
             choices: [ipv4, ipv6]
             default: ipv4
           source:
-            description: The packets' source address. This or O(config.rules[].fwmark) is needed.
+            description:
+              - The packets' source address or network. This, O(config.rules[].fwmark) or O(config.rules[].interface) is
+                needed.
+              - V(0.0.0.0) is what the host sends and has given no address yet. For IPv6 no source says that.
             type: str
           fwmark:
             description: The packets' firewall mark.
@@ -829,7 +832,7 @@ def argument_spec() -> Dict[str, Any]:
         "rules": {**rows(family=family, source=text, destination=text, fwmark={"type": "int"}, interface=text,
                          protocol={"type": "str", "choices": ["tcp", "udp", "sctp"]}, source_port=text,
                          table={"type": "int", "required": True}, priority={"type": "int", "required": True}),
-                  "required_one_of": [["source", "fwmark"]]},
+                  "required_one_of": [["source", "fwmark", "interface"]]},
         "files": rows(path={"type": "path", "required": True}, content=name, mode={"type": "str", "default": "0644"},
                       redact=text),
         "secret_files": rows(path={"type": "path", "required": True},

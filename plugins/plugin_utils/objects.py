@@ -354,6 +354,9 @@ def _way_back(view: dict[str, Any], options: dict[str, Any]) -> tuple[list[dict[
             "realserver_gateway: default replaces this host's default route, perhaps the one you came in by; "
             "say realserver_replace_default_route: true if that is what you want, or use realserver_gateway: policy"
         )
+    table = table_number("realserver_table", options["table"]) if mode == "policy" else None
+    if table and table > (latest := realserver_options.latest_table(view)):
+        raise ObjectsError(f"realserver_table: {realserver_options.TOO_LATE}; use a number up to {latest}")
     rules, routes = [], []
     for family in sorted(families):
         gateway = options["gateway_addresses"].get(family) or view["way_back"][family]
@@ -362,14 +365,11 @@ def _way_back(view: dict[str, Any], options: dict[str, Any]) -> tuple[list[dict[
                 f"realserver_gateway: {mode} needs the address of the director that faces the real servers, and the "
                 f"cluster has no single one for {family}; set realserver_gateway_{family}"
             )
-        table = table_number("realserver_table", options["table"]) if mode == "policy" else None
         routes.append({"family": family, "via": gateway, **({"table": table} if table else {})})
-    if mode == "policy":
-        rules = [*_to_directors(view, {route["family"]: route["via"] for route in routes}, options["table"])]
-        unique = {
-            tuple(sorted(rule.items())): rule for rule in (_way_back_rule(flow, options["table"]) for flow in flows)
-        }
-        rules += unique.values()
+    if table:
+        straight = [*_to_directors(view, {route["family"]: route["via"] for route in routes}, table)]
+        unique = {tuple(sorted(rule.items())): rule for rule in (_way_back_rule(flow, table) for flow in flows)}
+        rules = [*straight, *unique.values(), *_without_source(view, straight, table)]
     return rules, routes
 
 
@@ -400,6 +400,35 @@ def _to_directors(view: dict[str, Any], gateways: dict[str, str], table: int) ->
                     "table": MAIN_TABLE,
                     "priority": table - 1,
                 }
+
+
+def _without_source(view: dict[str, Any], straight: list[dict[str, Any]], table: int) -> Iterator[dict[str, Any]]:
+    """Rules for datagrams of servers that are bound to no address: the kernel looks for their way before their source.
+
+    For IPv4 such a lookup has the source 0.0.0.0, and no other lookup has. For IPv6 no rule with a source matches it,
+    and a rule without one matches all that is sent (fib6_rule_match in net/ipv6/fib6_rules.c). So that rule is the last
+    before the kernel's own for main, and what has a source by then goes by main just before it. `iif lo` is what the
+    host itself sends, and keeps the removal of this rule off others.
+
+    :param straight: the rules of _to_directors.
+    """
+    flows = realserver_options.unbound(view)
+    families = {family for family, _ in flows}
+    last = realserver_options.UNBOUND_PRIORITY
+    for rule in straight:
+        if rule["family"] == "ipv4" and "ipv4" in families:
+            yield {**rule, "source": "0.0.0.0"}
+        elif rule["family"] in families:
+            kept = {key: rule[key] for key in ("family", "destination", "table")}
+            yield {**kept, "interface": "lo", "priority": last - 1}
+    for family, port in flows:
+        datagrams = {"family": family, "protocol": "udp", "source_port": port}
+        if family == "ipv4":
+            yield {**datagrams, "source": "0.0.0.0", "table": table, "priority": table}
+            continue
+        for half in ("::/1", "8000::/1"):
+            yield {**datagrams, "source": half, "interface": "lo", "table": MAIN_TABLE, "priority": last - 1}
+        yield {**datagrams, "interface": "lo", "table": table, "priority": last}
 
 
 def config_of(role: str, **parts: Any) -> dict[str, Any]:

@@ -35,6 +35,11 @@ Rows = list[dict[str, Any]]
 ANY = "any"
 """In place of a VIP: whatever address a packet was sent to."""
 
+UNBOUND_PRIORITY = 32765
+"""That of the IPv6 rules for what has no source yet: after all others, and before the kernel's own for main, 32766."""
+
+TOO_LATE = f"{UNBOUND_PRIORITY - 1} and {UNBOUND_PRIORITY} are priorities of the rules for NAT services by IPv6 and UDP"
+
 # A rule names one before its port.
 ONE_PROTOCOL = tuple(one for one in PROTOCOLS if one.name != ANY_PROTOCOL)
 
@@ -145,6 +150,20 @@ def _vips(said: str | None, hidden: Mapping[str, str], path: str, problems: Prob
     return [address]
 
 
+def unbound(view: View) -> list[tuple[str, int | str]]:
+    """Return the families and ports of NAT services whose servers may send datagrams from a socket without an address.
+
+    A service of every port has none that could tell its datagrams from all others.
+    """
+    flows = [flow for flow in view["nat_flows"] if flow["protocol"] in (None, "udp") and flow["port"]]
+    return list(dict.fromkeys((flow["family"], flow["port"]) for flow in flows))
+
+
+def latest_table(view: View) -> int:
+    """Return the last table whose rules come before those that every IPv6 datagram of these services' ports meets."""
+    return UNBOUND_PRIORITY - 2 if any(family == "ipv6" for family, _ in unbound(view)) else UNBOUND_PRIORITY
+
+
 def gateways(view: View, options: View) -> tuple[Rows, Rows]:
     """Return the rules and routes by which what comes from a further RIP leaves through the gateway it belongs to."""
     problems = Problems()
@@ -199,11 +218,14 @@ def _check_tables(view: View, options: View, rows: list[tuple[str, dict[str, Any
     if policy and options["table"] == delivery:
         wrong = f"{delivery} is director_table, by which this host takes in packets as a director"
         problems.add("realserver_table", wrong, "use another number for one of them")
+    latest = latest_table(view) if policy else UNBOUND_PRIORITY
     tables: dict[tuple[int, int], str] = {}
     for path, row in rows:
         address, table = row["address"], row["table"]
         if table in OWN_TABLES:
             problems.add(f"{path}.table", f"{table} is one of the kernel's own tables", "use another number")
+        elif address.version == 6 and table > latest:
+            problems.add(f"{path}.table", TOO_LATE, f"use a number up to {latest}")
         elif policy and table == options["table"]:
             problems.add(f"{path}.table", f"{table} is realserver_table", "use another number")
         elif table == delivery:

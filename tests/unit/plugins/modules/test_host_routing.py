@@ -135,9 +135,34 @@ def test_ranges_of_ports(kernel):
     assert not kernel.run(rows)["changed"]
 
 
+def test_what_has_no_source_yet(kernel):
+    datagrams = {"protocol": "udp", "source_port": 53}
+    last = {"family": "ipv6", "interface": "lo", **datagrams}
+    rows = [
+        {"source": "0.0.0.0", **datagrams, "table": 5010, "priority": 5010},
+        {**last, "source": "8000::/1", "table": 254, "priority": 32764},
+        {**last, "table": 5010, "priority": 32765},
+    ]
+    kernel.run(rows)
+    added = [
+        "ip -4 rule add from 0.0.0.0 ipproto udp sport 53 lookup 5010 priority 5010",
+        "ip -6 rule add from 8000::/1 iif lo ipproto udp sport 53 lookup 254 priority 32764",
+        "ip -6 rule add iif lo ipproto udp sport 53 lookup 5010 priority 32765",
+    ]
+    assert kernel.commands == added
+    words = {"ipproto": "ipproto-17", "sport": 53}
+    kernel.rules = [
+        {"priority": 5010, "src": "0.0.0.0", "table": "5010", **words},
+        {"priority": 32764, "src": "8000::", "srclen": 1, "iif": "lo", "table": "254", **words},
+        {"priority": 32765, "src": "all", "iif": "lo", "table": "5010", **words},
+    ]
+    assert not kernel.run(rows)["changed"]
+    assert kernel.run(state="absent")["commands"] == [line.replace(" add ", " del ") for line in reversed(added)]
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
-    [({"rules": [{"table": 1, "priority": 1}]}, "source, fwmark"), ({"routes": [{"to": "default"}]}, "via, interface")],
+    [({"rules": [{"table": 1, "priority": 1}]}, "source, fwmark, interface"), ({"routes": [{"to": "default"}]}, "via, interface")],
 )
 def test_what_leads_nowhere_is_refused(kernel, given, said):
     result = kernel.run(**given)

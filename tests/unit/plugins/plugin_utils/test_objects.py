@@ -167,6 +167,74 @@ def test_policy_routing_leads_only_the_services_replies_through_the_director():
     ]  # fmt: skip
 
 
+DATAGRAMS = {"protocol": "udp", "source_port": 53}
+LAST = {"family": "ipv6", "interface": "lo"}
+
+
+def flow6(**changes):
+    return {**FLOW, "family": "ipv6", "address": "2001:db8:1::11", "protocol": "udp", "port": 53, **changes}
+
+
+def ways(*flows, directors=(), directors6=(), **options):
+    view = {"nat_flows": list(flows), "director_addresses": {"ipv4": list(directors), "ipv6": list(directors6)}}
+    view["way_back"] = {"ipv4": "198.51.100.1", "ipv6": "2001:db8:1::1"}
+    return realserver(view, gateway="policy", **options)["rules"]
+
+
+def test_a_datagram_without_a_source_yet_takes_the_way_of_its_port():
+    flow = {**FLOW, "protocol": "udp", "port": 53}
+    own, unbound = ways(flow)
+    assert own["source"] == "198.51.100.11"
+    assert unbound == {"family": "ipv4", "source": "0.0.0.0", **DATAGRAMS, "table": 5010, "priority": 5010}
+
+
+def test_over_ipv6_its_rule_is_the_last_and_leaves_what_has_a_source_alone():
+    own, *unbound = ways(flow6())
+    assert own["source"] == "2001:db8:1::11"
+    assert unbound == [
+        {**LAST, "source": "::/1", **DATAGRAMS, "table": 254, "priority": 32764},
+        {**LAST, "source": "8000::/1", **DATAGRAMS, "table": 254, "priority": 32764},
+        {**LAST, **DATAGRAMS, "table": 5010, "priority": 32765},
+    ]
+
+
+@pytest.mark.parametrize("family", ["ipv4", "ipv6"])
+def test_datagrams_of_every_port_cannot_be_told_from_others(family):
+    for protocol, port in (("udp", 0), (None, 0), ("tcp", 53), ("sctp", 53)):
+        assert len(ways(flow6(family=family, protocol=protocol, port=port))) == 1
+
+
+def test_any_protocol_has_datagrams_too_and_a_range_is_a_port():
+    found = ways({**FLOW, "protocol": None, "port": "5000-5010"}, {**FLOW, "protocol": "udp", "port": 53})
+    assert [(rule.get("protocol"), rule["source_port"]) for rule in found if rule["source"] == "0.0.0.0"] == [
+        ("udp", "5000-5010"),
+        ("udp", 53),
+    ]
+
+
+def test_datagrams_without_a_source_go_straight_to_directors_too_where_the_gateway_moves():
+    flow = {**FLOW, "protocol": "udp", "port": 53}
+    found = ways(flow, flow6(), directors=["198.51.100.2"], directors6=["2001:db8:1::2"])
+    straight = [rule for rule in found if "destination" in rule]
+    common = {"family": "ipv4", "destination": "198.51.100.2", "table": 254, "priority": 5009}
+    common6 = {"family": "ipv6", "destination": "2001:db8:1::2", "table": 254}
+    assert straight == [
+        {**common, "source": "198.51.100.11"},
+        {**common6, "source": "2001:db8:1::11", "priority": 5009},
+        {**common, "source": "0.0.0.0"},
+        {**common6, "interface": "lo", "priority": 32764},
+    ]
+    assert len([rule for rule in ways(FLOW, directors=["198.51.100.2"]) if "destination" in rule]) == 1
+
+
+@pytest.mark.parametrize("table", [32764, 32765])
+def test_no_table_comes_after_the_last_rules(table):
+    with pytest.raises(objects.ObjectsError, match=r"^realserver_table: .*; use a number up to 32763$"):
+        ways(flow6(), table=table)
+    assert ways(flow6(protocol="tcp"), table=table)[0]["priority"] == table
+    assert ways(flow6(), table=32763)[0]["priority"] == 32763
+
+
 def test_the_default_route_is_replaced_only_with_consent():
     with pytest.raises(objects.ObjectsError, match="realserver_replace_default_route: true"):
         realserver({"nat_flows": [FLOW]}, gateway="default")

@@ -133,6 +133,16 @@ class TestGateways:
         assert f"rs1: realserver_gateways{words}" in said
 
 
+    def test_one_that_comes_too_late(self):
+        six = {"address": "2001:db8:2::11", "gateway": "2001:db8:2::1", "table": 32764}
+        flow = {**FLOW, "family": "ipv6", "address": "2001:db8:1::11", "protocol": "udp"}
+        view = {**BOTH, "nat_flows": [flow], "way_back": {"ipv4": None, "ipv6": "2001:db8:1::1"}}
+        said = refusal(view, gateway="policy", gateways=[six])
+        assert "rs1: realserver_gateways[0].table: 32764 and 32765 are priorities of the rules for NAT" in said
+        assert realserver(view, gateways=[six])["routes"][0]["table"] == 32764
+        assert realserver(view, gateway="policy", gateways=[{**OTHER, "table": 32765}])["routes"][1]["table"] == 32765
+
+
 class TestTablesOfADirector:
     """Packets that leave by the table for what a director takes in would go nowhere."""
 
