@@ -162,7 +162,10 @@ def test_what_has_no_source_yet(kernel):
 
 @pytest.mark.parametrize(
     ("given", "said"),
-    [({"rules": [{"table": 1, "priority": 1}]}, "source, fwmark, interface"), ({"routes": [{"to": "default"}]}, "via, interface")],
+    [
+        ({"rules": [{"table": 1, "priority": 1}]}, "source, fwmark, interface"),
+        ({"routes": [{"to": "default"}]}, "via, interface"),
+    ],
 )
 def test_what_leads_nowhere_is_refused(kernel, given, said):
     result = kernel.run(**given)

@@ -132,7 +132,6 @@ class TestGateways:
         said = refusal({**BOTH, "nat_flows": [FLOW]}, gateway="policy", gateways=rows)
         assert f"rs1: realserver_gateways{words}" in said
 
-
     def test_one_that_comes_too_late(self):
         six = {"address": "2001:db8:2::11", "gateway": "2001:db8:2::1", "table": 32764}
         flow = {**FLOW, "family": "ipv6", "address": "2001:db8:1::11", "protocol": "udp"}
