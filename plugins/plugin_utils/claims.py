@@ -22,6 +22,9 @@ EVERYTHING: Mapping[str, Network] = {
     "ipv6": ipaddress.IPv6Network("::/0"),
 }
 
+CLIENTS_PORTS = 1024
+"""From here on a port may be the one that a client asks from, and replies go to."""
+
 
 @dataclass(frozen=True)
 class Claim:
@@ -63,6 +66,7 @@ def check_claims(services: Sequence[Service], problems: Problems) -> None:
             if widest is None or span[1] > widest[0][1]:
                 widest = span, index
     _check_shadows(services, problems)
+    _check_replies(services, problems)
 
 
 def _check_twice(claim: Claim, span: Ports, first: Service, second: Service, problems: Problems) -> None:
@@ -109,3 +113,23 @@ def _check_shadows(services: Sequence[Service], problems: Problems) -> None:
                     if EVERY_PORT in other.ports
                     else "use group: true here too",
                 )
+
+
+def _check_replies(services: Sequence[Service], problems: Problems) -> None:
+    """Report everything of everybody on ports that replies go to.
+
+    What a client is answered, by a real server in place of a site or by the site itself, comes from the site's address
+    and passes the director as requests do. With a mark it would be taken in there and get no further: IPVS leaves a
+    reply of DR as it is, for the director itself, and takes a SYN+ACK or datagram that it does not know for a request.
+    """
+    for service in services:
+        wide = next((one for one in claims_of(service) if not one.to.prefixlen and not one.clients.prefixlen), None)
+        span = next((one for one in service.ports if one == EVERY_PORT or one[1] >= CLIENTS_PORTS), None)
+        if wide and span:
+            which = "every port" if span == EVERY_PORT else f"port {span_words(span)}"
+            problems.add(
+                service.path,
+                f"{which} of {wide.to} from everybody has the replies to clients in it, which ask from ports"
+                f" {CLIENTS_PORTS} and higher: directors would take them in, and clients get no answer",
+                "name the clients' networks with clients, or lower ports",
+            )

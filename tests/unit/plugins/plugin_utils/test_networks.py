@@ -414,6 +414,33 @@ def test_two_services_of_one_network():
     assert problems(*inventory(farm(), farm(name="b", fwmark=2, port=80))) == []
 
 
+class TestReplies:
+    """What clients are answered passes the director as well, from the sites' addresses to the clients' own ports."""
+
+    def test_everything_from_everybody_takes_no_port_that_they_go_to(self):
+        assert problems(*inventory(cache(port=0))) == [
+            "lvs_services[0] (cache): every port of 0.0.0.0/0 from everybody has the replies to clients in it, which"
+            " ask from ports 1024 and higher: directors would take them in, and clients get no answer; name the"
+            " clients' networks with clients, or lower ports"
+        ]
+        (line,) = problems(*inventory(cache(network="::/0", port=OMIT, ports=[80, "1000-1024", 8080])))
+        assert line.startswith("lvs_services[0] (cache): port 1000-1024 of ::/0 from everybody has the replies")
+
+    def test_nor_from_everybody_by_name(self):
+        described = cache(network=["0.0.0.0/0", "::/0"], port=3128, clients=["198.51.100.0/24", "::/0"])
+        (line,) = problems(*inventory(described))
+        assert line.startswith("lvs_services[0] (cache): port 3128 of ::/0 from everybody")
+
+    def test_neither_low_ports_nor_clients_of_their_own_nor_a_network_have_them(self):
+        for described in (
+            cache(port=OMIT, ports=["1-1023"]),
+            cache(port=0, clients="198.51.100.0/24"),
+            farm(),
+            group(port=OMIT, ports=["1024-65535"]),
+        ):
+            assert problems(*inventory(described)) == []
+
+
 def test_a_plain_service_within_a_network_would_see_no_packet():
     plain = service(vip="192.168.0.7")
     (line,) = problems(*inventory(farm(), plain))
