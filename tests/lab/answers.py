@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What runs on the nodes: servers that say who they are, and a client that asks them in many ways at once."""
 
-# Answers on TCP port 8080 and UDP port 5300 of every address. A datagram is answered from the address that was asked:
-# for IPv6 the kernel allows that with IPV6_FREEBIND alone where no interface holds it.
+# Answers on TCP ports 443, 8080 and 8443 and UDP port 5300 of every address. A datagram is answered from the address
+# that was asked: for IPv6 the kernel allows that with IPV6_FREEBIND alone where no interface holds it.
 ANSWER = r"""
 import socket, socketserver, threading
 
@@ -34,6 +34,8 @@ def datagrams():
 
 
 threading.Thread(target=datagrams, daemon=True).start()
+for port in (443, 8443):
+    threading.Thread(target=Server(("::", port), Tcp).serve_forever, daemon=True).start()
 Server(("::", 8080), Tcp).serve_forever()
 """
 
