@@ -455,8 +455,9 @@ SERVICE = Section(
             " the network to the director, which takes in the packets that have the mark. Real servers of DR and TUN"
             " take in the whole network. It has no host of the cluster in it. 0.0.0.0/0 (::/0) is everything that"
             " passes the director, as for a transparent cache: what is for or from hosts of the cluster is left alone,"
-            " and real servers take in nothing by themselves (realserver_redirect of the role realserver does it); ports"
-            " of 1024 and higher, to which replies go, are refused there without clients. Of two services the one with the smaller network has the packet; a VIP of a group is the smallest.",
+            " and real servers take in nothing by themselves (realserver_redirect of the role realserver does it)."
+            " Ports of 1024 and higher, to which replies go, are refused there without clients. Of two services the one"
+            " with the smaller network has the packet; a VIP of a group is the smallest.",
             source="LVS-HOWTO, transparent proxy (Horms' method)",
         ),
         Field(
