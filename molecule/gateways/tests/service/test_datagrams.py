@@ -40,7 +40,7 @@ for address, port in places:
     one.connect((address, port))
     one.send(b"who")
     ready.register(one, selectors.EVENT_READ, (address, port))
-until = time.monotonic() + 3
+until = time.monotonic() + 5
 while "nobody" in heard.values() and time.monotonic() < until:
     for key, _ in ready.select(max(0, until - time.monotonic())):
         heard[key.data] = key.fileobj.recv(4096).decode()
