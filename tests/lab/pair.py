@@ -146,7 +146,11 @@ class Pair:
         return "ESTABLISHED" in self.cluster.run(name, f"ipvsadm -Lnc{which}")
 
     def kill(self, name: str) -> None:
-        self.cluster.run(name, f"pkill -KILL {self.mover.name}")
+        """End all processes of the mover at once: one whose parent has just died would put its things in order first.
+
+        keepalived's checkers would take the rows away while the VIP is still there.
+        """
+        self.cluster.run(name, f"pkill -STOP {self.mover.name}; pkill -KILL {self.mover.name}")
 
     def deafen(self, deaf: bool) -> None:
         """Let nothing through by which directors hear that the other one lives, or everything again."""
