@@ -34,13 +34,14 @@ WantedBy=multi-user.target
 NFTABLES_DROP_IN = "/etc/systemd/system/nftables.service.d/lvs-cluster.conf"
 
 # Its start, reload and stop flush all rules of the host, also those that are none of its own. Nothing of ours may keep
-# it from its work, hence the dashes.
-NFTABLES_DROP_IN_CONTENT = """\
+# it from its work, hence the dash.
+_RULES_AGAIN = """-/bin/sh -c 'for rules in /etc/lvs/*.nft; do [ ! -s "$$rules" ] || nft -f "$$rules"; done'"""
+NFTABLES_DROP_IN_CONTENT = f"""\
 # Written by Ansible (lvs.cluster); changes are overwritten.
 [Service]
-ExecStartPost=-/bin/sh -c 'for rules in /etc/lvs/*.nft; do [ ! -s "$$rules" ] || nft -f "$$rules"; done'
-ExecReload=-/bin/sh -c 'for rules in /etc/lvs/*.nft; do [ ! -s "$$rules" ] || nft -f "$$rules"; done'
-ExecStopPost=-/bin/sh -c 'for rules in /etc/lvs/*.nft; do [ ! -s "$$rules" ] || nft -f "$$rules"; done'
+ExecStartPost={_RULES_AGAIN}
+ExecReload={_RULES_AGAIN}
+ExecStopPost={_RULES_AGAIN}
 """
 
 KEEPALIVED = "keepalived.service"

@@ -8,15 +8,12 @@ import json
 import os
 
 import pytest
+from lab.boxes import BY_NAT, DEVICES, as_seen
 from lab.cluster import directors
 from lab.pair import HEARTBEAT, KEEPALIVED, Pair
 
-CASES = {
-    "streamlined": (KEEPALIVED, ("192.168.6.240", "2001:db8:6::240", "192.168.6.241")),
-    "two-boxes": (HEARTBEAT, ("192.168.6.240", "2001:db8:6::240", "192.168.6.241")),
-}
-MOVER, VIPS = CASES[os.environ["MOLECULE_SCENARIO_NAME"]]
-BY_NAT = ("192.168.6.242", "2001:db8:6::242")
+MOVER = {"streamlined": KEEPALIVED, "two-boxes": HEARTBEAT}[os.environ["MOLECULE_SCENARIO_NAME"]]
+VIPS = [vip for vip in DEVICES if vip not in BY_NAT]
 BOXES = directors()
 OWN = ("192.168.6.4", "192.168.6.5", "2001:db8:6::4", "2001:db8:6::5")
 """The boxes' own addresses, which a director by NAT sends to."""
@@ -27,7 +24,7 @@ COUNTERS = {"fresh": "64", "crossed": "63", "again": "< 63"}
 @pytest.fixture(scope="module")
 def pair(cluster):
     pair = Pair(cluster, VIPS[0], BOXES, MOVER)
-    for vip in (*VIPS, *BY_NAT):
+    for vip in DEVICES:
         pair.served_by_all(cluster.client("client"), vip, 240)
     return pair
 
@@ -36,7 +33,7 @@ def pair(cluster):
 def crossings(cluster):
     """What has come to each box since the test began: crossings()["director1"]["fresh"]."""
     named = "; ".join(f"counter {name} {{ packets 0 bytes 0; }}" for name in COUNTERS)
-    syns = [*map(_syn, (*VIPS, *BY_NAT, *OWN))]
+    syns = [*map(_syn, (*DEVICES, *OWN))]
     rules = "; ".join(f"{syn} {left} counter name {name}" for syn in syns for name, left in COUNTERS.items())
     chain = f"chain seen {{ type filter hook prerouting priority -400; {rules}; }}"
     for name in BOXES:
@@ -53,8 +50,8 @@ def crossings(cluster):
 
 def _syn(address):
     """A SYN of the client's in nftables' words, up to how long it may live."""
-    family, left, client = ("ip6", "hoplimit", "2001:db8:6::10") if ":" in address else ("ip", "ttl", "192.168.6.10")
-    return f"{family} saddr {client} {family} daddr {address} tcp flags & (syn | ack) == syn {family} {left}"
+    family, left = ("ip6", "hoplimit") if ":" in address else ("ip", "ttl")
+    return f"{family} saddr {as_seen(address)} {family} daddr {address} tcp flags & (syn | ack) == syn {family} {left}"
 
 
 @contextlib.contextmanager
@@ -72,7 +69,7 @@ def directing(cluster, pair, name):
         cluster.run(name, "/etc/ha.d/resource.d/lvs-rows stop")
 
 
-@pytest.mark.parametrize("vip", [*VIPS, *BY_NAT])
+@pytest.mark.parametrize("vip", DEVICES)
 def test_a_packet_crosses_once_at_most(client, pair, crossings, vip):
     active, standby = pair.active(), pair.standby()
     answers = client.ask(vip, count=20)

@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import pytest
+from lab.boxes import BY_NAT
 from lab.pair import Pair
 
 VIP = "192.168.6.240"
-BY_NAT = ("192.168.6.242", "2001:db8:6::242")
 VIPS = (VIP, "2001:db8:6::240", *BY_NAT)
 BOXES = ("director1", "director2")
 

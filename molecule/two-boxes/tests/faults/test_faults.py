@@ -6,12 +6,11 @@ from __future__ import annotations
 import re
 
 import pytest
+from lab.boxes import DEVICES
 from lab.pair import HEARTBEAT, Pair
 from lab.trials import undisturbed
 
 VIPS = ("192.168.6.240", "2001:db8:6::240")
-OTHERS = ("192.168.6.241", "192.168.6.242", "2001:db8:6::242")
-"""By TUN and NAT."""
 BOXES = ("lb1", "lb2")
 # A takeover starts a script for each resource: half a minute to a minute and a half under emulation.
 PATIENCE = 240
@@ -24,7 +23,7 @@ def pair(cluster):
 
 def both_serve(cluster, pair, client):
     """Both answer in turn for each VIP, one directs, and the other one has the VIPs on lo and nothing else."""
-    for vip in (*VIPS, *OTHERS):
+    for vip in DEVICES:
         pair.served_by_all(client, vip, PATIENCE)
     active = pair.rest(PATIENCE)
     for name in BOXES:
