@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-from lab.common import run
+from lab.common import poll, run
 
 CASES = {"172.17.60.201": "172.17.0.4", "2001:db8:60::201": "2001:db8:60::4"}
 VIPS = pytest.mark.parametrize("vip", CASES)
@@ -74,6 +74,8 @@ def one_by_one(cluster, name):
 
     IPVS takes several in one for what fits.
     """
+    # A connection that was given up goes on sending, and hears what the next test must not have heard yet.
+    poll("the connections of earlier tests end", 60, lambda: not cluster.run(name, "ss -Htn state fin-wait-1"))
     cluster.run(name, "ip link set eth0 gso_max_segs 1; ip route flush cache; ip -6 route flush cache")
     try:
         yield
