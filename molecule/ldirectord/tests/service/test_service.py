@@ -9,10 +9,10 @@ from lab.common import poll
 VIP, VIP6 = "172.17.60.201", "2001:db8:60::201"
 
 
-@pytest.mark.parametrize("vip", [VIP, VIP6])
-def test_both_servers_answer_in_turn(client, vip):
+@pytest.mark.parametrize(("vip", "port"), [(VIP, 80), (VIP6, 80), (VIP, 8080)])
+def test_both_servers_answer_in_turn(client, vip, port):
     # After a boot the table is empty until ldirectord has asked everybody once.
-    poll("both servers", 90, lambda: client.ask(vip, count=4, timeout=3).by == {"rs1": 2, "rs2": 2})
+    poll("both servers", 90, lambda: client.ask(vip, port=port, count=4, timeout=3).by == {"rs1": 2, "rs2": 2})
 
 
 def test_a_group_is_one_row_by_mark(cluster, client):

@@ -15,7 +15,7 @@ FARM, FARM6 = "192.168.0.{}", "2001:db8:a0::{}"
 NAT, NAT6 = "192.168.1.{}", "2001:db8:a1::{}"
 WEB, FTP_VIP, TALK, ALONE, SHOP = (f"172.17.60.{last}" for last in range(201, 206))
 WEB6, FTP_VIP6, TALK6, SHOP6 = (f"2001:db8:c::{last}" for last in (201, 202, 203, 205))
-APART = "203.0.113.80"
+APART, APART6 = "203.0.113.80", "2001:db8:f::80"
 SERVERS = {"rs1", "rs2"}
 DELIVERY = "fwmark 1 lookup 5020 priority 5020"
 OWN = "fwmark 1 iif lo lookup 254 priority 5019"
@@ -132,6 +132,14 @@ def test_two_ports_without_a_mark_do_not(ask):
     second = dict(zip([HOME, OFFICE, NEXT], ask(*([client, "tcp", APART, 8443] for client in (HOME, OFFICE, NEXT)))))
     assert set(first.values()) == set(second.values()) == SERVERS
     assert first != second
+
+
+def test_clients_are_one_as_far_as_the_netmask_says(ask):
+    clients = (HOME6, OFFICE6, HOME6, OFFICE6)
+    together, each = (ask(*([client, "tcp", APART6, port] for client in clients)) for port in (8080, 8443))
+    assert len(set(together)) == 1
+    assert each[:2] == each[2:]
+    assert {*together, *each} == {*each} == SERVERS
 
 
 @pytest.mark.parametrize("vip", [FTP_VIP, FTP_VIP6])
