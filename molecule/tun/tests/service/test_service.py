@@ -75,7 +75,7 @@ def one_by_one(cluster, name):
     IPVS takes several in one for what fits.
     """
     # A connection that was given up goes on sending, and hears what the next test must not have heard yet.
-    poll("the connections of earlier tests end", 60, lambda: not cluster.run(name, "ss -Htn state fin-wait-1"))
+    poll("the connections of earlier tests end", 180, lambda: not cluster.run(name, "ss -Htn state fin-wait-1"))
     cluster.run(name, "ip link set eth0 gso_max_segs 1; ip route flush cache; ip -6 route flush cache")
     try:
         yield
