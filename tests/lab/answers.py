@@ -47,7 +47,7 @@ for source, kind, address, port in json.loads(sys.argv[1]):
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     try:
         with socket.socket(family, socket.SOCK_STREAM if kind == "tcp" else socket.SOCK_DGRAM) as s:
-            s.settimeout(5)
+            s.settimeout(5 if kind == "tcp" else 10)
             if source:
                 s.bind((source, 0))
             s.connect((address, port))

@@ -38,12 +38,16 @@ ready = selectors.DefaultSelector()
 for address, port in places:
     one = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
     one.connect((address, port))
-    one.send(b"who")
     ready.register(one, selectors.EVENT_READ, (address, port))
-until = time.monotonic() + 5
-while "nobody" in heard.values() and time.monotonic() < until:
-    for key, _ in ready.select(max(0, until - time.monotonic())):
-        heard[key.data] = key.fileobj.recv(4096).decode()
+# Whoever does not answer is asked again: a datagram that waits for a neighbour's address may be lost.
+for _ in range(6):
+    for key in list(ready.get_map().values()):
+        if heard[key.data] == "nobody":
+            key.fileobj.send(b"who")
+    until = time.monotonic() + 1
+    while "nobody" in heard.values() and time.monotonic() < until:
+        for key, _ in ready.select(max(0, until - time.monotonic())):
+            heard[key.data] = key.fileobj.recv(4096).decode()
 print(json.dumps([heard[place] for place in places]))
 """
 VIPS = ("203.0.113.13", "2001:db8:f::13")
@@ -104,7 +108,7 @@ def only_rs1(cluster):
         cluster.run(node, " && ".join(words))
 
     change("rs1", [f"ip address add {address} dev lo" for address in OF_RS1])
-    ask = "; ".join(f"ping -q -c 1 -W 2 {address} >/dev/null && echo {address}" for address in OF_RS1)
+    ask = "; ".join(f"ping -q -c 2 -W 2 {address} >/dev/null && echo {address}" for address in OF_RS1)
     yield lambda: tuple(cluster.run("rs2", f"{ask}; true").split())
     change("rs1", [f"ip address del {address} dev lo" for address in OF_RS1])
 

@@ -46,7 +46,7 @@ def test_by_nat_the_box_that_stands_by_answers_through_the_active_one(cluster, c
     rule = cluster.run(standby, f"{ip} rule show priority 5010").strip().removeprefix("5010:").strip()
     cluster.run(standby, f"{ip} rule del priority 5010")
     try:
-        assert client.ask(vip, count=4, timeout=2).by == {active: 2, "TimeoutError": 2}
+        assert client.ask(vip, count=4, timeout=5).by == {active: 2, "TimeoutError": 2}
     finally:
         cluster.run(standby, f"{ip} rule add priority 5010 {rule}")
     pair.served_by_all(client, vip)

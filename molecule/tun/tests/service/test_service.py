@@ -75,7 +75,11 @@ def one_by_one(cluster, name):
     IPVS takes several in one for what fits.
     """
     # A connection that was given up goes on sending, and hears what the next test must not have heard yet.
-    poll("the connections of earlier tests end", 180, lambda: not cluster.run(name, "ss -Htn state fin-wait-1"))
+    poll(
+        "the connections of earlier tests end",
+        180,
+        lambda: not cluster.run(name, "ss -Htn state fin-wait-1 state closing"),
+    )
     cluster.run(name, "ip link set eth0 gso_max_segs 1; ip route flush cache; ip -6 route flush cache")
     try:
         yield
@@ -164,7 +168,7 @@ def test_any_address_of_a_network(client, address):
 def test_what_comes_by_a_device_without_an_address_is_dropped(cluster, client):
     cluster.run("rs3", "ip address del 192.0.0.8/32 dev lvsgre")
     try:
-        answers = client.ask(FARM, count=2, timeout=3).by
+        answers = client.ask(FARM, count=2, timeout=8).by
     finally:
         cluster.run("rs3", "ip address add 192.0.0.8/32 dev lvsgre")
     assert (answers["rs2"], answers["rs3"]) == (1, 0)

@@ -50,8 +50,8 @@ def test_heartbeat_is_killed(cluster, pair, client):
 
 def test_a_box_whose_ldirectord_was_killed_gives_up_and_goes_on_as_a_real_server(cluster, pair, client):
     gave, other = pair.active(), pair.standby()
+    pair.poll("every row", lambda: sum(row.startswith("-a ") for row in cluster.table(gave)) == 10)
     rows = sorted(cluster.table(gave))
-    assert sum(row.startswith("-a ") for row in rows) == 10
     cluster.run(gave, "pkill -KILL ldirectord")
     assert sorted(cluster.table(gave)) == rows, "it takes nothing along, so somebody else has to"
     cluster.run(gave, "/usr/share/heartbeat/hb_standby all")
