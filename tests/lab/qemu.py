@@ -56,14 +56,18 @@ def key_argument() -> str:
 
 def start(words: list[str], where: Path, log: Path) -> int:
     with log.open("w") as written:
-        return subprocess.Popen(
+        started = subprocess.Popen(
             words,
             stdin=subprocess.DEVNULL,
             stdout=written,
             stderr=written,
             start_new_session=True,
             env={**os.environ, "TMPDIR": str(where)},
-        ).pid
+        )
+    # It has no command line to be found by until the kernel has read the program from the disk.
+    said = Path(f"/proc/{started.pid}/cmdline")
+    poll(f"the start of {words[0]}", 60, lambda: started.poll() is not None or said.read_bytes(), 0.1)
+    return started.pid
 
 
 def wait(name: str, where: Path, node: str, log: Path) -> None:
@@ -79,11 +83,15 @@ def wait(name: str, where: Path, node: str, log: Path) -> None:
 
 def end(name: str) -> None:
     """At once: its disk is thrown away anyway."""
-    pid = process(name)
-    if pid:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-        poll(f"the end of {name}", 20, lambda: process(name) is None, 0.1)
+
+    def ended() -> bool:
+        pid = process(name)
+        if pid:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return pid is None
+
+    poll(f"the end of {name}", 60, ended, 0.1)
 
 
 def free_ports(count: int) -> list[int]:
