@@ -99,6 +99,10 @@ class Trials:
             watch.more(_goes_on)
             requests, silence = watch.requests[began:], watch.silence()
         assert self.pair.settle() == before
+        # While another server answers nothing is silent: requests that fail tell how long the broken one was asked.
+        lost = [one.began for one in requests if one.failed]
+        assert lost, f"{name}: nobody noticed"
+        assert max(lost) - min(lost) < self._limit(self.case.detection), (name, lost)
         return self.judged(self.note(name, requests, silence, self.case.detection, before))
 
     def mended(self, name: str, mend: Callable[[], object], bound: float, owner: str) -> Row:
@@ -137,8 +141,11 @@ class Trials:
         return row
 
     def judged(self, row: Row) -> Row:
-        assert row.silence < (self.case.limit or 5 * row.bound + 1), row
+        assert row.silence < self._limit(row.bound), row
         return row
+
+    def _limit(self, bound: float) -> float:
+        return self.case.limit or 5 * bound + 1
 
     def table(self) -> str:
         """For the reader; kept for docs/benchmarks.md as well."""

@@ -16,6 +16,11 @@ def test_the_machine_has_booted_anew_and_our_unit_succeeded(cluster, name):
     assert "lvs-cluster" not in cluster.run(name, "journalctl -b -p err -u lvs-cluster -o cat")
 
 
+def test_our_rules_are_there_although_nftables_begins_with_none(cluster):
+    assert cluster.host("rs1").service("nftables").is_enabled
+    assert "inet lvs_realserver" in cluster.run("rs1", "nft list tables")
+
+
 def test_the_connection_table_has_the_size_that_was_asked_for(cluster):
     assert cluster.run("director", "cat /sys/module/ip_vs/parameters/conn_tab_bits").strip() == "14"
     assert "size=16384" in cluster.run("director", "ipvsadm -Ln")

@@ -13,8 +13,24 @@ from lab.common import CHECKOUT, run, state
 CLUSTER = ["director", "rs1", "rs2"]
 
 
+ADDED = "192.0.2.98"
+
+
+def test_without_a_limit_nothing_is_removed(cluster):
+    command, folder = cluster.deployment({})
+    command[-1] = str(CHECKOUT / "playbooks" / "remove.yml")
+    done = run(command, cwd=folder, env=quick(), check=False)
+    assert done.returncode != 0
+    assert "for example --limit rs3" in done.stdout + done.stderr
+    assert "-A -t 172.17.60.201:80 -s wrr" in cluster.table("director")
+
+
 @pytest.fixture(scope="module")
 def removed(cluster):
+    # The restart took what an administrator had left.
+    cluster.run("director", f"ipvsadm -A -t {ADDED}:99 -s rr")
+    for name in CLUSTER:
+        cluster.run(name, f"ip address add {ADDED}/32 dev lo")
     command, folder = cluster.deployment({}, "--limit", "lvs")
     command[-1] = str(CHECKOUT / "playbooks" / "remove.yml")
     run(command, cwd=folder, env=quick())
@@ -38,17 +54,15 @@ OTHERS = re.compile(
 
 
 def ours(text: str) -> list[str]:
-    """Lines without the administrator's traces, which the restart of the nodes took, and without other scenarios'."""
+    """Lines without an administrator's traces, then and now, and without other scenarios'."""
     return [line for line in text.splitlines() if not OTHERS.search(line)]
+
+
+@pytest.mark.parametrize("name", CLUSTER)
+def test_what_an_administrator_added_stays(cluster, removed, name):
+    assert f"{ADDED}/32" in cluster.run(name, "ip -o address show dev lo")
+    assert cluster.table(name) == ([f"-A -t {ADDED}:99 -s rr"] if name == "director" else [])
 
 
 def test_a_second_removal_changes_nothing(removed):
     assert removed.count("changed=0") == len(CLUSTER)
-
-
-def test_without_a_limit_nothing_is_removed(cluster):
-    command, folder = cluster.deployment({})
-    command[-1] = str(CHECKOUT / "playbooks" / "remove.yml")
-    done = run(command, cwd=folder, env=quick(), check=False)
-    assert done.returncode != 0
-    assert "for example --limit rs3" in done.stdout + done.stderr

@@ -53,11 +53,14 @@ def test_a_run_says_what_others_changed_and_leaves_it(cluster, meddled):
     warned = " ".join(done.stderr.split())  # folded to the terminal's width
     assert STRANGER in warned
     assert "weight 9 in place of 1" in warned
+    assert "has other attributes" in warned
     assert rows(cluster, meddled) == {"192.168.6.5:80": "9", STRANGER: "1"}
+    assert f"-A -t {VIP}:80 -s wlc" in cluster.table(meddled)
 
 
 def test_a_run_that_repairs_changes_it_back_and_leaves_the_dead_server_out(cluster, meddled, client):
     cluster.deploy({name: {"keepalived_repair_drift": True} for name in ("lb1", "lb2")})
     assert rows(cluster, meddled) == {"192.168.6.5:80": "1"}
     assert f"-A -t {VIP}:80 -s rr" in cluster.table(meddled)
+    assert f"{INHIBITED} 0" in cluster.table(meddled)
     assert client.ask(VIP, count=4).by == {"rs2": 4}

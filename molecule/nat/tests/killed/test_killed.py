@@ -19,12 +19,13 @@ VIP = "172.17.60.201"
 WEB = {"name": "web", "vip": [VIP, "2001:db8:60::201"], "port": 80, "scheduler": "rr", "forward": "nat"}
 MAIL = {"name": "mail", "vip": "172.17.60.202", "port": 25, "scheduler": "wlc", "forward": "nat"}
 HIDE, LOAD, TABLE, AWAY = "Hide the VIPs", "Load modules", "Make the kernel's table", "Take away what left"
+# Runs of odd numbers take a service away.
 PAIRS = [
     ((HIDE, 0), (HIDE, 0.7)),
     ((HIDE, 1.4), (LOAD, 0)),
     ((HIDE, 2.1), (TABLE, 0)),
+    ((TABLE, 0.7), (AWAY, 0.3)),
     ((LOAD, 0.7), (LOAD, 1.4)),
-    ((TABLE, 0.7), (AWAY, 0)),
 ]
 LASTS = 15  # seconds of a whole run where these moments lie well within it
 KILLED: list[bool] = []
@@ -61,7 +62,8 @@ def kill(cluster, services, heading: str, seconds: float) -> None:
 def owned(cluster) -> dict[str, str]:
     """Everything of ours and of others that a run could have touched, on every node."""
     look = (
-        "ip -o address show | grep -o 'inet6\\? [^ ]*' | sort; ip rule; ip route show table 5010; cat /etc/lvs/*.record"
+        "ip -o address show | grep -o 'inet6\\? [^ ]*' | sort; cat /etc/lvs/*.record; "
+        "ip rule; ip -6 rule; ip route show table 5010; ip -6 route show table 5010; true"
     )
     seen = {name: cluster.run(name, look) for name in NODES}
     seen["table"] = "\n".join(sorted(cluster.table("director")))

@@ -11,6 +11,11 @@ from lab.cluster import directors, recaps
 VIP = {"ultramonkey": "192.168.6.240"}.get(os.environ["MOLECULE_SCENARIO_NAME"], "172.17.60.201")
 DIRECTORS = directors()
 CLUSTER = [*DIRECTORS, "rs1", "rs2"]
+SET = (
+    "sysctl -n net.ipv4.ip_forward net.ipv6.conf.all.forwarding net.ipv4.vs.expire_nodest_conn; "
+    "sysctl -n net.ipv4.conf.all.arp_ignore net.ipv4.conf.all.arp_announce net.ipv4.conf.all.send_redirects; "
+    "ip rule; ip -6 rule; nft list tables; systemctl is-enabled ipvsadm keepalived lvs-cluster; true"
+)
 
 
 def test_check_mode_announced_changes():
@@ -23,7 +28,14 @@ def test_check_mode_announced_changes():
 def test_no_file_was_written(node, name):
     host = node(name)
     assert not host.file("/etc/lvs").exists
-    assert host.run("find /etc -newer /root/.ssh/authorized_keys -type f -path '*lvs*'").stdout == ""
+    ours = "-path '*lvs*' -o -path '/etc/keepalived/*' -o -path '/etc/ha.d/*'"
+    assert host.run(f"find /etc -newer /root/.ssh/authorized_keys -type f \\( {ours} \\)").stdout == ""
+
+
+@pytest.mark.parametrize("name", CLUSTER)
+def test_nothing_was_set(cluster, name):
+    """Everything is as on a node that no role knows."""
+    assert cluster.run(name, SET) == cluster.run("client", SET)
 
 
 @pytest.mark.parametrize("name", DIRECTORS)

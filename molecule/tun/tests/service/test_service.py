@@ -18,7 +18,11 @@ CASES = {"172.17.60.201": "172.17.0.4", "2001:db8:60::201": "2001:db8:60::4"}
 VIPS = pytest.mark.parametrize("vip", CASES)
 
 # VIP: what to look for on the wire to rs2, and what tcpdump says of it.
-GUE = {"172.17.60.202": "ip and udp dst port 6080", "2001:db8:60::202": "ip6 and udp dst port 6080"}
+# A checksum of 0 is none.
+GUE = {
+    "172.17.60.202": "ip and udp dst port 6080 and udp[6:2] != 0",
+    "2001:db8:60::202": "ip6 and udp dst port 6080 and ip6[46:2] != 0",
+}
 GRE = {"172.17.60.203": "ip proto 47", "2001:db8:60::203": "ip6 proto 47"}
 CLAMPED = pytest.mark.parametrize("vip", [*GUE, *GRE])
 
@@ -178,7 +182,6 @@ def test_what_comes_by_a_device_without_an_address_is_dropped(cluster, client):
 def test_gue_travels_as_udp_with_a_checksum(cluster, client, vip):
     said = on_the_wire(cluster, "rs2", GUE[vip], lambda: client.ask(vip, count=2))
     assert ".6080: " in said
-    assert "no cksum" not in said
 
 
 @pytest.mark.parametrize("vip", GRE)
@@ -267,6 +270,6 @@ def test_director_alone_answers_arp(cluster, client):
 
 
 def test_no_vip_is_a_source_of_its_own(cluster):
-    for name in ("director", "rs1", "rs2"):
-        route = cluster.run(name, "ip -6 route get 2001:db8:60::4")
-        assert "2001:db8:60::201" not in route, name
+    # Of addresses that are equal otherwise the kernel takes the one that came last.
+    for name, own in (("director", "60::207"), ("rs1", "60::199"), ("rs2", "61::200")):
+        assert f" src 2001:db8:{own} " in cluster.run(name, "ip -6 route get 2001:db8:60::4"), name
