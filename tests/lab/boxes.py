@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from lab.pair import Pair
+
 DEVICES: dict[str, set[str]] = {
     "192.168.6.240": {"lo"},
     "2001:db8:6::240": {"lo"},
@@ -19,6 +21,12 @@ def as_seen(vip: str) -> str:
     return "2001:db8:6::10" if ":" in vip else "192.168.6.10"
 
 
-def places(active: bool) -> dict[str, set[str]]:
-    """The interfaces on which a box should have each VIP."""
-    return {vip: devices | {"eth0"} if active else devices for vip, devices in DEVICES.items()}
+def places(pair: Pair) -> dict[str, dict[str, set[str]]]:
+    """The interfaces on which each box has each VIP."""
+    return {name: {vip: pair.places(name, vip) for vip in DEVICES} for name in pair.names}
+
+
+def meant(pair: Pair, active: str) -> dict[str, dict[str, set[str]]]:
+    """The interfaces on which each box should have each VIP."""
+    seen = {vip: devices | {"eth0"} for vip, devices in DEVICES.items()}
+    return {name: seen if name == active else DEVICES for name in pair.names}

@@ -128,6 +128,11 @@ class Cluster:
         """The kernel's table as ipvsadm prints it for saving."""
         return self.run(director, "ipvsadm -Sn").splitlines()
 
+    def connections(self, director: str, port: str = "") -> list[str]:
+        """What the kernel remembers of connections; port: of that port of the client."""
+        which = f" | grep ':{port} ' || true" if port else ""
+        return self.run(director, f"ipvsadm -Lnc{which}").splitlines()
+
     def traffic(self, director: str, vip: str, port: int) -> Traffic:
         for line in self.run(director, "ipvsadm -Ln --stats --exact").splitlines():
             words = line.split()
@@ -155,24 +160,28 @@ class Cluster:
         said: dict[str, Any] = json.loads(run(["ansible-inventory", "-i", str(inventory), "--host", host]).stdout)
         return said
 
-    def deployment(self, variables: dict[str, dict[str, Any]] | None = None, *arguments: str) -> tuple[list[str], Path]:
-        """The command that runs site.yml again with variables of single hosts changed, and the folder for it."""
+    def deployment(
+        self, variables: dict[str, dict[str, Any]] | None = None, *arguments: str, playbook: str = "site.yml"
+    ) -> tuple[list[str], Path]:
+        """The command that runs a playbook again with variables of single hosts changed, and the folder for it."""
         inventory = CHECKOUT / "molecule" / self.scenario / "inventory"
         extra = state() / self.scenario / "changed.json"
         extra.write_text(json.dumps({"all": {"hosts": variables or {}}}))
         command = ["ansible-playbook", "-i", str(inventory), "-i", str(extra), *arguments]
-        return [*command, str(CHECKOUT / "playbooks" / "site.yml")], inventory.parent
+        return [*command, str(CHECKOUT / "playbooks" / playbook)], inventory.parent
 
-    def deploy(self, variables: dict[str, dict[str, Any]] | None = None, *arguments: str) -> str:
-        """Run site.yml again, with variables of single hosts changed; returns what Ansible said."""
-        command, folder = self.deployment(variables, *arguments)
+    def deploy(
+        self, variables: dict[str, dict[str, Any]] | None = None, *arguments: str, playbook: str = "site.yml"
+    ) -> str:
+        """Run site.yml, or another one, again, with variables of single hosts changed; returns what Ansible said."""
+        command, folder = self.deployment(variables, *arguments, playbook=playbook)
         return run(command, cwd=folder, env=quick()).stdout
 
     def attempt(
-        self, variables: dict[str, dict[str, Any]] | None = None, *arguments: str
+        self, variables: dict[str, dict[str, Any]] | None = None, *arguments: str, playbook: str = "site.yml"
     ) -> subprocess.CompletedProcess[str]:
-        """Run site.yml as deploy() does, where it may fail."""
-        command, folder = self.deployment(variables, *arguments)
+        """Run what deploy() does, where it may fail."""
+        command, folder = self.deployment(variables, *arguments, playbook=playbook)
         return run(command, cwd=folder, env=quick(), check=False)
 
     def snapshot(self, name: str) -> dict[str, str]:

@@ -7,8 +7,7 @@ import json
 import re
 
 import pytest
-from lab.cluster import quick
-from lab.common import CHECKOUT, run, state
+from lab.common import state
 
 CLUSTER = ["director", "rs1", "rs2"]
 
@@ -17,9 +16,7 @@ ADDED = "192.0.2.98"
 
 
 def test_without_a_limit_nothing_is_removed(cluster):
-    command, folder = cluster.deployment({})
-    command[-1] = str(CHECKOUT / "playbooks" / "remove.yml")
-    done = run(command, cwd=folder, env=quick(), check=False)
+    done = cluster.attempt(playbook="remove.yml")
     assert done.returncode != 0
     assert "for example --limit rs3" in done.stdout + done.stderr
     assert "-A -t 172.17.60.201:80 -s wrr" in cluster.table("director")
@@ -31,10 +28,8 @@ def removed(cluster):
     cluster.run("director", f"ipvsadm -A -t {ADDED}:99 -s rr")
     for name in CLUSTER:
         cluster.run(name, f"ip address add {ADDED}/32 dev lo")
-    command, folder = cluster.deployment({}, "--limit", "lvs")
-    command[-1] = str(CHECKOUT / "playbooks" / "remove.yml")
-    run(command, cwd=folder, env=quick())
-    return run(command, cwd=folder, env=quick()).stdout
+    cluster.deploy({}, "--limit", "lvs", playbook="remove.yml")
+    return cluster.deploy({}, "--limit", "lvs", playbook="remove.yml")
 
 
 @pytest.mark.parametrize("name", CLUSTER)

@@ -6,8 +6,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from lab.cluster import quick
-from lab.common import CHECKOUT, run, state
+from lab.common import state
 
 HOSTS = ["director", "rs1", "rs2"]
 WEB, NAT = ["", "tcp", "172.17.60.201", 80], ["", "tcp", "192.168.1.5", 80]
@@ -17,9 +16,7 @@ SERVERS = {"rs1", "rs2"}
 @pytest.fixture(scope="module")
 def removed(cluster, ask):
     assert SERVERS.issuperset(ask(WEB, NAT))
-    command, folder = cluster.deployment({}, "--limit", "lvs")
-    command[-1] = str(CHECKOUT / "playbooks" / "remove.yml")
-    return run(command, cwd=folder, env=quick()).stdout
+    cluster.deploy({}, "--limit", "lvs", playbook="remove.yml")
 
 
 def test_nobody_answers(ask, removed):

@@ -21,6 +21,11 @@ DELIVERY = "fwmark 1 lookup 5020 priority 5020"
 OWN = "fwmark 1 iif lo lookup 254 priority 5019"
 
 
+def served(ask, clients, vip, port):
+    """Who answers each client, which ask in this order."""
+    return dict(zip(clients, ask(*([client, "tcp", vip, port] for client in clients))))
+
+
 def web(address, source=""):
     return [source, "tcp", address, 80]
 
@@ -123,16 +128,14 @@ def test_two_ports_of_one_group_have_one_server_for_each_client(ask):
     for vip, clients in ((SHOP, [HOME, NEXT, OFFICE]), (SHOP6, [HOME6, OFFICE6])):
         # In another order: services that take turns by themselves would give others.
         turned = clients[1:] + clients[:1]
-        plain = dict(zip(clients, ask(*([client, "tcp", vip, 80] for client in clients))))
-        secure = dict(zip(turned, ask(*([client, "tcp", vip, 443] for client in turned))))
+        plain, secure = served(ask, clients, vip, 80), served(ask, turned, vip, 443)
         assert plain == secure
         assert set(plain.values()) == SERVERS
 
 
 def test_two_ports_without_a_mark_do_not(ask):
     # In turn: of these three the first and the last one meet on the first port, and not on the second one.
-    first = dict(zip([HOME, NEXT, OFFICE], ask(*([client, "tcp", APART, 8080] for client in (HOME, NEXT, OFFICE)))))
-    second = dict(zip([HOME, OFFICE, NEXT], ask(*([client, "tcp", APART, 8443] for client in (HOME, OFFICE, NEXT)))))
+    first, second = served(ask, [HOME, NEXT, OFFICE], APART, 8080), served(ask, [HOME, OFFICE, NEXT], APART, 8443)
     assert set(first.values()) == set(second.values()) == SERVERS
     assert first != second
 
@@ -143,7 +146,8 @@ def test_clients_are_one_as_far_as_the_netmask_says(ask):
     together, each = (ask(*([client, "tcp", APART6, port] for client in clients)) for port in (8080, 8443))
     assert len(set(together)) == 1
     assert each == each[::-1]
-    assert {*together, *each} == {*each} == SERVERS
+    assert set(each) == SERVERS
+    assert set(together) <= SERVERS
 
 
 @pytest.mark.parametrize("vip", [FTP_VIP, FTP_VIP6])

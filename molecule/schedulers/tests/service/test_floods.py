@@ -55,7 +55,7 @@ def ports(first: int) -> pytest.MarkDecorator:
 
 def remembered(cluster, first: int) -> Counter[str]:
     """How many connections of a test's flood the director remembers, by their state."""
-    rows = (line.split() for line in cluster.run("director", "ipvsadm -Lnc").splitlines())
+    rows = (line.split() for line in cluster.connections("director"))
     mine = {str(first), str(first + 1)}
     return Counter(row[2] for row in rows if len(row) == 6 and row[3].rpartition(":")[2] in mine)
 

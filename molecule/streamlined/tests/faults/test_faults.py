@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from lab.boxes import BY_NAT, DEVICES, places
+from lab.boxes import BY_NAT, meant, places
 from lab.pair import Pair
 
 VIP = "192.168.6.240"
@@ -29,9 +29,7 @@ def test_keepalived_is_killed(pair, client):
     pair.poll("keepalived on both", lambda: all(map(pair.runs, BOXES)), 60)
     both_serve(pair, client)
     # What it left on its interface went when it was back.
-    active = pair.active()
-    for name in BOXES:
-        assert {vip: pair.places(name, vip) for vip in DEVICES} == places(name == active), name
+    assert places(pair) == meant(pair, pair.active())
 
 
 def test_a_box_without_keepalived_goes_on_as_a_real_server(cluster, pair, client):

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from lab.boxes import DEVICES, places
+from lab.boxes import DEVICES, meant, places
 from lab.pair import HEARTBEAT, Pair
 from lab.trials import undisturbed
 
@@ -26,8 +26,7 @@ def both_serve(cluster, pair, client):
     for vip in DEVICES:
         pair.served_by_all(client, vip, PATIENCE)
     active = pair.rest(PATIENCE)
-    for name in BOXES:
-        assert {vip: pair.places(name, vip) for vip in DEVICES} == places(name == active), name
+    assert places(pair) == meant(pair, active)
     assert cluster.table(pair.standby()) == []
     assert client.arp(VIPS[0]) == client.neighbours(VIPS[1]) == {cluster.mac(active)}
 
@@ -49,7 +48,7 @@ def test_heartbeat_is_killed(cluster, pair, client):
 
 def test_a_box_whose_ldirectord_was_killed_gives_up_and_goes_on_as_a_real_server(cluster, pair, client):
     gave, other = pair.active(), pair.standby()
-    pair.poll("every row", lambda: sum(row.startswith("-a ") for row in cluster.table(gave)) == 10)
+    pair.poll("every row", lambda: pair.rows(gave) == 10)
     rows = sorted(cluster.table(gave))
     cluster.run(gave, "pkill -KILL ldirectord")
     assert sorted(cluster.table(gave)) == rows, "it takes nothing along, so somebody else has to"

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from lab.boxes import DEVICES, as_seen, places
+from lab.boxes import DEVICES, as_seen, meant, places
 from lab.pair import HEARTBEAT, Pair
 
 VIP = "192.168.6.240"
@@ -37,14 +37,12 @@ def test_the_active_box_alone_answers_neighbour_solicitations(cluster, client, p
 
 
 def test_the_vips_are_hidden_on_both_and_seen_on_one(pair):
-    active = pair.active()
-    for name in BOXES:
-        assert {vip: pair.places(name, vip) for vip in DEVICES} == places(name == active), name
+    assert places(pair) == meant(pair, pair.active())
 
 
 def test_the_box_that_stands_by_has_no_rows_and_no_ldirectord(cluster, pair):
     active, standby = pair.active(), pair.standby()
-    assert sum(row.startswith("-a ") for row in cluster.table(active)) == 10
+    assert pair.rows(active) == 10
     assert cluster.table(standby) == []
     runs = {name: "ldirectord" in cluster.run(name, "pgrep -l ldirectord || true") for name in BOXES}
     assert runs == {active: True, standby: False}
